@@ -1,0 +1,166 @@
+"""One table of settings, where they come from, and where Ropeway keeps its files.
+
+Precedence, told once: a command-line option beats an environment variable (`ROPEWAY_*`), which
+beats `ropeway.toml`, which beats the default.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from ropeway.errors import BadInput
+
+PROJECT_FILE = "ropeway.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table: `key` is `section.name` in the toml, `kind` its Python type."""
+
+    key: str
+    kind: type[str] | type[int] | type[float] | type[bool]
+    default: str | int | float | bool
+    help: str
+
+    @property
+    def env(self) -> str:
+        """The environment variable: `workspace.port` is `ROPEWAY_WORKSPACE_PORT`."""
+        return "ROPEWAY_" + self.key.upper().replace(".", "_")
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("workspace.host", str, "127.0.0.1", "Address the workspace listens on."),
+    Setting("workspace.port", int, 8888, "Port of the workspace; 0 takes a free one."),
+    Setting("workspace.browser", bool, True, "Open the browser when the workspace is up."),
+    Setting("runtimes.refresh", float, 10.0, "Seconds between two looks at each runtime."),
+    Setting("runtimes.timeout", float, 10.0, "Seconds a runtime may take to answer."),
+    Setting("data.memory", str, "2GB", "Memory the query engine may use at home."),
+    Setting("data.threads", int, 2, "Threads the query engine may use at home."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings in force: `config["workspace.port"]`."""
+
+    values: Mapping[str, Any]
+    project: Path | None
+    """The `ropeway.toml` that was read, or None."""
+
+    def __getitem__(self, key: str) -> Any:
+        return self.values[key]
+
+
+def find_project(start: Path) -> Path | None:
+    """The nearest `ropeway.toml` in `start` or a folder above it."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / PROJECT_FILE).is_file():
+            return folder / PROJECT_FILE
+    return None
+
+
+def load(start: Path, options: Mapping[str, Any] | None = None) -> Config:
+    """The settings for a workspace in the folder `start`.
+
+    `options` are command-line values by key; None means "not given". Raises `BadInput` naming
+    the file or variable, what it holds and what fits.
+    """
+    project = find_project(start)
+    table = read_project(project) if project else {}
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        section, name = setting.key.split(".")
+        given = (options or {}).get(setting.key)
+        if given is None and (text := os.environ.get(setting.env)) is not None:
+            given = _parse(setting, text)
+        if given is None and name in (body := table.get(section, {})):
+            given = _check(setting, body[name], project)
+        values[setting.key] = setting.default if given is None else given
+    return Config(values, project)
+
+
+def read_project(path: Path) -> dict[str, Any]:
+    """`ropeway.toml` as a dictionary. Raises `BadInput` with the line that is wrong."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{path} is not valid TOML: {error}.", hint="Mend that line, then try again."
+        ) from error
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _parse(setting: Setting, text: str) -> Any:
+    if setting.kind is bool:
+        if text.lower() in ("1", "true", "yes", "on"):
+            return True
+        if text.lower() in ("0", "false", "no", "off"):
+            return False
+    else:
+        try:
+            return setting.kind(text)
+        except ValueError:
+            pass
+    raise BadInput(f"{setting.env} is {text!r}, but {_wanted(setting)} is wanted.")
+
+
+def _check(setting: Setting, value: Any, project: Path | None) -> Any:
+    if setting.kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not setting.kind:
+        raise BadInput(f"{project}: {setting.key} is {value!r}, but {_wanted(setting)} is wanted.")
+    return value
+
+
+def _wanted(setting: Setting) -> str:
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    return words[setting.kind]
+
+
+# --- where Ropeway keeps its files ------------------------------------------------------------
+
+
+def state_dir() -> Path:
+    """The user's own folder of Ropeway (mode 0700): `ROPEWAY_HOME` or the platform's data folder."""
+    given = os.environ.get("ROPEWAY_HOME")
+    return private_dir(Path(given) if given else Path(platformdirs.user_data_dir("ropeway")))
+
+
+def workspace_state_dir(root: Path) -> Path:
+    """What one workspace keeps between two starts; a workspace is known by its root folder."""
+    root = root.resolve()
+    digest = hashlib.sha256(str(root).encode()).hexdigest()[:12]
+    return private_dir(state_dir() / "workspaces" / f"{root.name or 'root'}-{digest}")
+
+
+def private_dir(path: Path) -> Path:
+    """`path`, made if needed, readable by its owner alone."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o700)
+    return path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace `path` in one step with a file that only its owner can read (mode 0600)."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,213 @@
+"""What crosses the network: frozen dataclasses, to and from JSON, versioned.
+
+Three conversations are described here:
+
+- the workspace's REST interface (`/ropeway/api/...`): `Runtime`, `Kernel`, `Session`, `Usage`;
+- the in-band road between a kernel and home, over the kernel's own WebSocket: a message of type
+  `ropeway_request` on iopub carries a `Request`, the answer comes as `input_reply` on stdin with
+  `{"value": {"ropeway": Reply}}` and at most one binary buffer;
+- the data service's HTTP interface: `Query` in, an Arrow stream and then a `Summary` out.
+
+Standard library only: the SDK inside kernels carries this file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+PROTOCOL = 1
+"""Version of the in-band road and of the data service; the two ends must agree."""
+
+REQUEST_TYPE = "ropeway_request"
+"""`msg_type` of an in-band request on iopub."""
+
+CHUNK_BYTES = 4 * 1024 * 1024
+"""The largest binary buffer of one in-band reply: larger messages stall stock servers."""
+
+T = TypeVar("T")
+
+
+def to_json(value: Any) -> dict[str, Any]:
+    """A dataclass of this module as a JSON object."""
+    return dataclasses.asdict(value)
+
+
+def from_json(kind: type[T], body: dict[str, Any]) -> T:
+    """The dataclass `kind` from a JSON object; unknown keys are ignored, so old meets new.
+
+    Raises `TypeError` when a field without a default is missing.
+    """
+    hints = typing.get_type_hints(kind)
+    known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**{k: _build(hints[k], v) for k, v in body.items() if k in known})
+
+
+def _build(hint: Any, value: Any) -> Any:
+    options = [hint, *typing.get_args(hint)]
+    shape = next((o for o in options if dataclasses.is_dataclass(o)), None)
+    if shape is not None and isinstance(value, dict):
+        return from_json(typing.cast("type[Any]", shape), value)
+    if typing.get_origin(hint) is tuple:
+        item = typing.get_args(hint)[0]
+        return tuple(_build(item, v) for v in value)
+    return value
+
+
+# --- the workspace's REST interface ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kind of kernel that a runtime offers (a kernelspec)."""
+
+    name: str
+    display_name: str
+    language: str
+    runtime: str
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A runtime as the page and the shell see it. Never carries the token.
+
+    `state` is one of `connected`, `connecting`, `unreachable`, `refused`; `detail` is one
+    sentence for people when the state is not `connected`.
+    """
+
+    name: str
+    address: str
+    kind: str
+    state: str
+    detail: str = ""
+    agent: bool = False
+    kernels: tuple[Kernel, ...] = ()
+    default_kernel: str | None = None
+    sessions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A running kernel on a runtime. `id` is the workspace's own id, None for a stranger's kernel."""
+
+    remote_id: str
+    name: str
+    state: str
+    id: str | None = None
+    path: str | None = None
+    last_activity: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Bytes in use out of a total."""
+
+    used: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One GPU: memory in bytes, `busy` as a share from 0 to 1 where it is known."""
+
+    name: str
+    used: int
+    total: int
+    busy: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a runtime uses right now; None where it cannot be measured."""
+
+    ram: Amount | None = None
+    disk: Amount | None = None
+    gpus: tuple[Gpu, ...] = ()
+
+
+# --- the in-band road ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a kernel asks of home.
+
+    `op` is one of
+
+    - `query`: run `sql` with the bound `params`; answered by `head`, `data`..., `end`;
+    - `more`: `credit` further `data` replies may be sent for the request `id`;
+    - `cancel`: stop the request `id`, at home too;
+    - `datasets`: list what was added; answered by `end` with `body["datasets"]`.
+
+    Home sends at most `credit` data replies before it waits for `more`.
+    """
+
+    id: str
+    op: str
+    v: int = PROTOCOL
+    sql: str = ""
+    params: dict[str, Any] = field(default_factory=dict)
+    credit: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What home answers: `kind` is `head`, `data` (with one buffer), `end` or `error`.
+
+    `seq` counts the replies to one request from 0. `body` holds, by kind: `head` nothing yet but
+    the query's id; `end` a `Summary` (or `{"datasets": [...]}`); `error` an error's `to_json()`.
+    """
+
+    id: str
+    kind: str
+    seq: int
+    v: int = PROTOCOL
+    body: dict[str, Any] = field(default_factory=dict)
+
+
+# --- the data service ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`POST /v1/query`: SQL in DuckDB's dialect with named parameters (`$name`)."""
+
+    sql: str
+    params: dict[str, Any] = field(default_factory=dict)
+    runtime: str = "here"
+    kernel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`GET /v1/queries/ID`: what became of a query. Sizes in bytes, time in seconds.
+
+    `state` is one of `running`, `done`, `failed`, `cancelled`.
+    """
+
+    id: str
+    state: str
+    rows: int = 0
+    bytes_scanned: int = 0
+    bytes_sent: int = 0
+    seconds: float = 0.0
+    error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A dataset's column; `type` in DuckDB's words."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset as a kernel may see it: its name and columns, never where it lies."""
+
+    name: str
+    columns: tuple[Column, ...] = ()
+    error: str = ""
