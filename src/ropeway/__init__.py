@@ -17,7 +17,7 @@ _SDK = {
     "RopewayError": "ropeway.errors",
 }
 
-__all__ = sorted([*_SDK, "__version__"])  # noqa: PLE0605
+__all__ = sorted([*_SDK, "__version__"])
 
 
 def __getattr__(name: str) -> Any:

@@ -131,7 +131,7 @@ def _wanted(setting: Setting) -> str:
 
 
 def state_dir() -> Path:
-    """The user's own folder of Ropeway (mode 0700): `ROPEWAY_HOME` or the platform's data folder."""
+    """The user's own folder of Ropeway (mode 0700): `ROPEWAY_HOME`, or the platform's."""
     given = os.environ.get("ROPEWAY_HOME")
     return private_dir(Path(given) if given else Path(platformdirs.user_data_dir("ropeway")))
 
@@ -160,7 +160,7 @@ def write_private(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

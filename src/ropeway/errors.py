@@ -31,7 +31,7 @@ class RopewayError(Exception):
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
 
     def to_json(self) -> dict[str, Any]:
-        """`{"code", "message", "hint", "facts"}`: the same in HTTP bodies and on the in-band road."""
+        """`{"code", "message", "hint", "facts"}`, the same over HTTP and in-band."""
         return {
             "code": self.code,
             "message": self.message,

@@ -90,7 +90,7 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A running kernel on a runtime. `id` is the workspace's own id, None for a stranger's kernel."""
+    """A running kernel on a runtime. `id` is the workspace's own, None for a stranger's kernel."""
 
     remote_id: str
     name: str
