@@ -1,0 +1,7 @@
+"""The workspace's REST interface, one module a noun."""
+
+from __future__ import annotations
+
+from ropeway.workspace.handlers import runtimes
+
+HANDLERS = [*runtimes.HANDLERS]

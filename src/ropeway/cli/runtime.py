@@ -1,0 +1,58 @@
+"""`ropeway runtime`: lend this machine."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+
+import click
+
+from ropeway.errors import BadInput
+
+
+@click.command()
+@click.argument("folder", default=".", type=click.Path(path_type=Path))
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0: a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+def runtime(folder: Path, port: int | None, host: str) -> None:
+    """Lend this machine as a runtime: a Jupyter server whose kernels a workspace uses.
+
+    It listens on this machine alone unless --host says otherwise, always wants its token, and
+    keeps files in FOLDER (this folder by default). Ctrl-C stops it with its kernels.
+
+    \b
+    Examples:
+      ropeway runtime
+      ropeway runtime --host 0.0.0.0 --port 9000
+      ROPEWAY_RUNTIME_TOKEN=… ropeway runtime    a token of your own
+    """
+    import os
+
+    from ropeway.runtime.app import Listening, serve
+
+    if not folder.is_dir():
+        raise BadInput(f"{str(folder)!r} is not a folder.", hint="Give a folder that exists.")
+
+    def started(listening: Listening) -> None:
+        url = f"{listening.url}?token={listening.token}"
+        click.secho("This machine is a runtime now:", bold=True)
+        click.echo(f"  {url}")
+        click.echo("Paste that URL in the workspace under Connect, Add a runtime…, or run there:")
+        click.echo(f"  ropeway connect '{url}' --name {_suggested_name()}")
+        click.echo("Ctrl-C stops it.")
+
+    serve(
+        folder.resolve(),
+        host=host,
+        port=9999 if port is None else port,
+        retries=50 if port is None else 0,
+        token=os.environ.pop("ROPEWAY_RUNTIME_TOKEN", ""),
+        started=started,
+    )
+    click.echo("Stopped.")
+
+
+def _suggested_name() -> str:
+    label = re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().split(".")[0].lower()).strip("-")
+    return label[:30] if label and label not in ("localhost", "here") else "gpu"

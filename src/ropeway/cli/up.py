@@ -1,0 +1,104 @@
+"""`ropeway up`: the workspace."""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+import click
+import psutil
+
+from ropeway import __version__, config
+from ropeway.errors import BadInput
+
+
+@click.command()
+@click.argument("folder", default=".", type=click.Path(path_type=Path))
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0: a free one.")
+@click.option("--host", help="Address to listen on; by default this machine alone.")
+@click.option("--no-browser", is_flag=True, help="Print the address, open no browser.")
+def up(folder: Path, port: int | None, host: str | None, no_browser: bool) -> None:
+    """Start the workspace in FOLDER (this folder by default) and open it in the browser.
+
+    The runtime `here` starts with it; Ctrl-C stops both.
+
+    \b
+    Examples:
+      ropeway
+      ropeway ~/project --port 9000
+      ropeway --no-browser --host 0.0.0.0
+    """
+    root = _checked(folder)
+    options = {
+        "workspace.port": port,
+        "workspace.host": host,
+        "workspace.browser": False if no_browser else None,
+    }
+    settings = config.load(root, options)
+    if (running := running_workspace(root)) is not None:
+        _open_running(running, settings["workspace.browser"])
+        return
+    from ropeway.workspace.here import here_process
+
+    here_process(root).launch()  # it comes up while this process still loads JupyterLab
+    _serve(root, settings, port_given=settings["workspace.port"] != _default_port())
+
+
+def running_workspace(root: Path) -> dict[str, Any] | None:
+    """Where the workspace of a folder listens (`url`, `token`, `pid`), if it runs."""
+    try:
+        state: dict[str, Any] = json.loads(
+            (config.workspace_state_dir(root) / "workspace.json").read_text("utf-8")
+        )
+        line = " ".join(psutil.Process(state["pid"]).cmdline())
+    except (OSError, ValueError, KeyError, psutil.Error):
+        return None
+    return state if "ropeway" in line else None
+
+
+def _checked(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise BadInput(
+            f"{str(folder)!r} is neither a folder nor a command of ropeway.",
+            hint="`ropeway --help` lists the commands; `ropeway FOLDER` needs a folder.",
+        )
+    return folder.resolve()
+
+
+def _default_port() -> int:
+    return next(int(s.default) for s in config.SETTINGS if s.key == "workspace.port")
+
+
+def _open_running(state: dict[str, Any], browser: bool) -> None:
+    url = f"{state['url']}?token={state['token']}"
+    click.echo(f"The workspace of this folder runs already:\n  {url}")
+    if browser:
+        webbrowser.open(url)
+
+
+def _serve(root: Path, settings: config.Config, port_given: bool) -> None:
+    from ropeway.runtime.app import check_port
+    from ropeway.workspace.server import WorkspaceServer, first_page, serve
+
+    if port_given and settings["workspace.port"]:
+        check_port(settings["workspace.host"], settings["workspace.port"])
+    page = first_page(root)
+
+    def greet(server: WorkspaceServer) -> None:
+        address = server.local_url.split("?")[0].rstrip("/")
+        token = server.identity_provider.token
+        click.secho(f"Ropeway {__version__}", bold=True)
+        click.echo(f"  workspace  {_page(address, page)}?token={token}")
+        click.echo(f"  folder     {root}")
+        click.echo("  runtime    here is connected; add others under Connect")
+        click.echo("Ctrl-C stops everything.")
+
+    serve(root, settings, page, retry_ports=not port_given, greet=greet)
+    click.echo("Stopped.")
+
+
+def _page(address: str, page: str) -> str:
+    """The address of the first page; the server's own `local_url` may hold that page already."""
+    return address if "/doc/" in address else address + page

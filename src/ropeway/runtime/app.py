@@ -1,0 +1,100 @@
+"""A runtime: a Jupyter server on the lent machine, with the agent and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.serverapp import ServerApp
+from traitlets.config import Config as TraitletsConfig
+
+from ropeway.errors import PortInUse
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a runtime listens once it is up."""
+
+    url: str
+    token: str
+    pid: int
+
+
+class RuntimeServer(ServerApp):
+    """jupyter_server that loads the agent alone, whatever else is installed beside it."""
+
+    def find_server_extensions(self) -> None:
+        """Leave out what the environment's other packages would switch on."""
+
+
+def runtime_config(root: Path, host: str, port: int, token: str, retries: int) -> TraitletsConfig:
+    """The configuration of a runtime's Jupyter server."""
+    config = TraitletsConfig()
+    config.ServerApp.ip = host
+    config.ServerApp.port = port
+    config.ServerApp.port_retries = retries
+    config.ServerApp.root_dir = str(root)
+    config.ServerApp.base_url = "/"
+    config.ServerApp.open_browser = False
+    config.ServerApp.certfile = config.ServerApp.keyfile = ""
+    config.ServerApp.allow_root = True
+    config.ServerApp.allow_remote_access = True  # the token guards it, whatever the Host header
+    config.ServerApp.jpserver_extensions = {"ropeway.runtime.agent": True}
+    config.ServerApp.kernel_websocket_connection_class = "ropeway.runtime.agent.PromptConnection"
+    config.ZMQChannelsWebsocketConnection.limit_rate = False
+    config.IdentityProvider.token = token
+    config.PasswordIdentityProvider.hashed_password = ""
+    config.Application.log_level = "WARN"
+    return config
+
+
+def serve(
+    root: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    retries: int = 0,
+    token: str = "",
+    started: Callable[[Listening], None],
+) -> None:
+    """Run a runtime until it is stopped; `started` hears once it listens. Raises `PortInUse`."""
+    token = token or secrets.token_hex(24)
+    if port and not retries:
+        check_port(host, port)
+    app: Any = RuntimeServer.instance(config=runtime_config(root, host, port, token, retries))
+    app.initialize(argv=[])
+    signal.signal(signal.SIGTERM, lambda *_: app.io_loop.add_callback_from_signal(app.stop))
+    started(Listening(f"http://{_shown_host(host)}:{app.port}/", token, os.getpid()))
+    app.start()
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise `PortInUse` when another program listens on `port`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortInUse(
+                f"Port {port} on {host} cannot be used: {(error.strerror or '').lower()}.",
+                hint="Choose another with --port, or --port 0 for a free one.",
+            ) from error
+
+
+def state_text(listening: Listening) -> str:
+    """What the state file of a runtime holds."""
+    return json.dumps({"url": listening.url, "token": listening.token, "pid": listening.pid})
+
+
+def _shown_host(host: str) -> str:
+    if host in ("0.0.0.0", "::", "*", ""):  # noqa: S104 (asked for by the user)
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host

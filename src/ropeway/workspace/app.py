@@ -1,0 +1,71 @@
+"""The workspace: Ropeway as an extension of a stock jupyter_server. Wiring only."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.extension.application import ExtensionApp
+
+from ropeway import config
+from ropeway.workspace.contents import PortableContents
+from ropeway.workspace.handlers import HANDLERS
+from ropeway.workspace.home import Home
+from ropeway.workspace.provisioner import RuntimeProvisioner
+
+
+class Workspace(ExtensionApp):  # type: ignore[misc]
+    """Gives the server its runtimes and data, and our REST interface."""
+
+    name = "ropeway"
+    extension_url = "/lab"
+    home: Home
+
+    def initialize_settings(self) -> None:
+        """Bring the home up before the server listens, so that the page finds its kernels."""
+        root = Path(self.serverapp.root_dir)
+        self.home = Home(root, config.load(root))
+        RuntimeProvisioner.home = self.home
+        self.home.registry.on_removed = self._runtime_removed
+        contents = self.serverapp.contents_manager
+        if isinstance(contents, PortableContents):
+            contents.specs = self.home.registry.specs
+        self.serverapp.io_loop.run_sync(self.home.start)
+
+    def initialize_handlers(self) -> None:
+        """Our REST interface."""
+        self.handlers.extend((url, handler, {"home": self.home}) for url, handler in HANDLERS)
+
+    def current_activity(self) -> bool:
+        """A runtime is no activity."""
+        return False
+
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        """Once the server listens: say where, for the shell (mode 0600)."""
+        body = {
+            "url": serverapp.local_url.split("?")[0],
+            "token": serverapp.identity_provider.token,
+            "pid": os.getpid(),
+        }
+        config.write_private(self.state_file, json.dumps(body))
+
+    @property
+    def state_file(self) -> Path:
+        """Where the workspace says that it runs."""
+        return self.home.state / "workspace.json"
+
+    async def stop_extension(self) -> None:
+        """End kernels first, then the processes that they run on."""
+        self.state_file.unlink(missing_ok=True)
+        await self.serverapp.kernel_manager.shutdown_all()
+        await self.home.aclose()
+
+    def _runtime_removed(self, runtime: Any) -> None:
+        for provisioner in list(RuntimeProvisioner.live.values()):
+            provisioner.runtime_removed(runtime)
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    return [{"module": "ropeway.workspace.app", "app": Workspace}]

@@ -1,0 +1,205 @@
+"""A kernel behind a runtime's WebSocket, made to look like a local ZMQ kernel.
+
+`KernelPorts` is the local side, `Uplink` the remote one; the bridge routes between them. What the
+kernel publishes is passed on undecoded; of requests and replies only the header is read, to find
+the way back. Two kinds of message stay between runtime and home: in-band requests of the SDK
+(`ropeway_request`) and the traffic of the workspace's own requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal, Protocol
+
+from ropeway import wire
+from ropeway.errors import KernelGone, TokenRefused, Unreachable
+from ropeway.workspace.client import RuntimeClient
+from ropeway.workspace.frames import Frame, Part, message
+from ropeway.workspace.ports import KernelPorts
+from ropeway.workspace.uplink import State, Uplink
+
+OURS = "ropeway-"
+"""Prefix of the message ids of our own requests: their traffic is not for the page."""
+
+_OURS = OURS.encode()
+_REQUEST = wire.REQUEST_TYPE.encode()
+_ROUTES_KEPT = 10_000
+
+log = logging.getLogger(__name__)
+
+Event = Literal["up", "down", "restarting", "dead", "gone", "refused"]
+
+
+class InBandServer(Protocol):
+    """Who answers the SDK's requests at home."""
+
+    def handle(self, content: dict[str, Any]) -> None:
+        """Take a request; the answers come later."""
+
+    def close(self) -> None:
+        """Give up everything that runs."""
+
+
+Answer = Callable[[dict[str, Any], Sequence[Part]], Awaitable[None]]
+
+
+class Bridge:
+    """One kernel of a runtime as a local kernel.
+
+    `on_event` hears of the link and of what the runtime does to the kernel by itself.
+    """
+
+    def __init__(
+        self,
+        client: RuntimeClient,
+        remote_id: str,
+        *,
+        key: bytes,
+        on_event: Callable[[Event], None],
+        session_id: str | None = None,
+        swallow_shutdown_of: str = "",
+    ) -> None:
+        self.uplink = Uplink(client, remote_id, self, session_id)
+        self.in_band: InBandServer | None = None
+        self._ports = KernelPorts(key, self._from_client)
+        self._on_event = on_event
+        self._swallow_shutdown_of = swallow_shutdown_of
+        self._routes: OrderedDict[str, tuple[str, list[bytes]]] = OrderedDict()
+        self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
+
+    def open(self) -> dict[str, Any]:
+        """Bind the local ports and begin to dial; returns the connection info."""
+        info = self._ports.open()
+        self.uplink.start()
+        return info
+
+    async def aclose(self) -> None:
+        """Close both sides; the remote kernel is left as it is."""
+        if self.in_band is not None:
+            self.in_band.close()
+        await self.uplink.aclose()
+        await self._ports.close()
+
+    async def follow(self, client: RuntimeClient, remote_id: str) -> None:
+        """Become the same local kernel for another remote one: the ports stay."""
+        await self.uplink.aclose()
+        self._routes.clear()
+        self.uplink = Uplink(client, remote_id, self)
+        self.uplink.start()
+
+    async def wait_up(self, timeout: float) -> None:
+        """Wait until the kernel can be spoken to.
+
+        Raises `Unreachable`, `KernelGone` or `TokenRefused`.
+        """
+        uplink, name = self.uplink, self.uplink.client.name
+        try:
+            await asyncio.wait_for(uplink.settled.wait(), timeout)
+        except TimeoutError as error:
+            raise Unreachable(
+                f"The kernel on runtime {name} did not answer within {timeout:.0f} s.",
+                hint="The server there may be overloaded, or a proxy may block WebSockets.",
+            ) from error
+        if uplink.state == "gone":
+            raise KernelGone(f"The kernel vanished from runtime {name}.", hint="Start it again.")
+        if uplink.state == "refused":
+            raise TokenRefused(
+                f"Runtime {name} refuses the WebSocket of its kernel.",
+                hint="The token may lack the right to use kernels, or a proxy blocks WebSockets.",
+            )
+
+    async def ask(
+        self, channel: str, kind: str, content: dict[str, Any], timeout: float
+    ) -> dict[str, Any]:
+        """Send a request of our own; returns the content of its reply.
+
+        Neither the page nor any other client sees it. Raises `TimeoutError`.
+        """
+        frame = message(channel, kind, content, session=self.uplink.session_id, prefix=OURS)
+        msg_id = frame.decoded(0)["msg_id"]
+        future = self._asked[msg_id] = asyncio.get_running_loop().create_future()
+        self.uplink.send(frame)
+        try:
+            return await asyncio.wait_for(future, timeout)
+        finally:
+            self._asked.pop(msg_id, None)
+
+    def tell(self, channel: str, kind: str, content: dict[str, Any]) -> None:
+        """Send a request of our own whose reply nobody awaits."""
+        frame = message(channel, kind, content, session=self.uplink.session_id, prefix=OURS)
+        self.uplink.send(frame)
+
+    async def answer_in_band(self, content: dict[str, Any], buffers: Sequence[Part]) -> None:
+        """Send an `input_reply` on stdin: the way back of the in-band road."""
+        session = self.uplink.session_id
+        self.uplink.send(message("stdin", "input_reply", content, session=session, buffers=buffers))
+
+    # --- from the local clients --------------------------------------------------------------
+
+    def _from_client(self, identities: list[bytes], frame: Frame) -> None:
+        header = frame.decoded(0)
+        if (
+            frame.channel == "control"
+            and header["msg_type"] == "shutdown_request"
+            and header["session"] == self._swallow_shutdown_of
+        ):
+            return  # our own kernel manager: the provisioner asks the runtime over REST
+        if frame.channel != "stdin":
+            self._routes[header["msg_id"]] = (frame.channel, identities)
+            if len(self._routes) > _ROUTES_KEPT:
+                self._routes.popitem(last=False)
+        self.uplink.send(frame)
+
+    # --- from the runtime ----------------------------------------------------------------------
+
+    async def frame_received(self, frame: Frame) -> None:
+        """Route a message of the kernel (`uplink.Listener`)."""
+        if frame.channel == "iopub":
+            await self._from_iopub(frame)
+            return
+        parent = frame.decoded(1).get("msg_id", "")
+        if parent.startswith(OURS):
+            future = self._asked.get(parent)
+            if future is not None and not future.done():
+                future.set_result(frame.decoded(3))
+            return
+        if frame.channel == "stdin":
+            route = self._routes.get(parent)
+            channel = "stdin"
+        else:
+            route = self._routes.pop(parent, None)
+            channel = route[0] if route else ""
+        if route is not None:
+            await self._ports.answer(channel, route[1], frame.parts)
+
+    async def _from_iopub(self, frame: Frame) -> None:
+        header, parent = bytes(frame.parts[0]), bytes(frame.parts[1])
+        if _OURS in parent and _is_ours(frame) and _REQUEST not in header:
+            return
+        if _REQUEST in header and frame.decoded(0).get("msg_type") == wire.REQUEST_TYPE:
+            if self.in_band is not None:
+                self.in_band.handle(frame.decoded(3))
+            return
+        # An empty parent header is the remote *server* speaking of its kernel.
+        if len(parent) <= 2 and (event := _server_event(frame)):
+            self._on_event(event)
+            return
+        await self._ports.publish(frame.parts)
+
+    def link_changed(self, state: State) -> None:
+        """Pass the link's state on (`uplink.Listener`)."""
+        self._on_event(state)
+
+
+def _is_ours(frame: Frame) -> bool:
+    return str(frame.decoded(1).get("msg_id", "")).startswith(OURS)
+
+
+def _server_event(frame: Frame) -> Literal["restarting", "dead"] | None:
+    if frame.decoded(0).get("msg_type") != "status":
+        return None
+    state = frame.decoded(3).get("execution_state")
+    return state if state in ("restarting", "dead") else None

@@ -1,0 +1,40 @@
+"""The stock contents manager with one change at the file's edge: notebooks stay portable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+
+from ropeway.notebooks import portable
+from ropeway.workspace.specs import SpecCache
+
+
+class PortableContents(AsyncLargeFileManager):  # type: ignore[misc]
+    """Translates a notebook's kernel between the file and the page (`notebooks.portable`).
+
+    `specs` is set by the workspace; without it files pass as they are.
+    """
+
+    specs: SpecCache | None = None
+
+    async def get(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Read a file or folder."""
+        model: dict[str, Any] = await super().get(path, *args, **kwargs)
+        if self.specs is not None and model["type"] == "notebook" and model.get("content"):
+            content = model["content"]
+            content["metadata"] = portable.opened(content["metadata"], self._find)
+        return model
+
+    async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
+        """Write a file or folder."""
+        content = model.get("content")
+        if self.specs is not None and model.get("type") == "notebook" and content:
+            metadata = portable.saved(content.get("metadata", {}), self.specs.origin)
+            model = {**model, "content": {**content, "metadata": metadata}}
+        saved: dict[str, Any] = await super().save(model, path)
+        return saved
+
+    def _find(self, runtime: str, kernel: str) -> tuple[str, str] | None:
+        assert self.specs is not None
+        return self.specs.find(runtime, kernel)

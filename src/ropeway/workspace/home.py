@@ -1,0 +1,56 @@
+"""What a workspace is made of besides its web server: its runtimes and the road to its data.
+
+The server in the browser and the headless `ropeway run` both stand on a `Home`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+from ropeway import config
+from ropeway.workspace.data_service import DataService
+from ropeway.workspace.here import here_process, here_runtime
+from ropeway.workspace.registry import Registry, runtime_list
+from ropeway.workspace.specs import SpecCache
+
+
+class Home:
+    """The runtimes and data of the workspace at `root`."""
+
+    def __init__(self, root: Path, settings: config.Config) -> None:
+        self.root = root.resolve()
+        self.state = config.workspace_state_dir(root)
+        self.data = DataService(self.root)
+        self.kernel_dir = config.private_dir(self.state / "kernels")
+        self.registry = Registry(
+            runtime_list(),
+            SpecCache(self.kernel_dir),
+            refresh=settings["runtimes.refresh"],
+            timeout=settings["runtimes.timeout"],
+        )
+        self.here = here_process(self.root)
+        self._timeout: float = settings["runtimes.timeout"]
+        self._lock = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Bring the runtime `here` up and take the remembered ones in."""
+        self.here.launch()
+        await self.registry.start()
+        await self.registry.adopt(await here_runtime(self.here, self._timeout))
+
+    async def restart_here(self) -> None:
+        """End the runtime `here` with all its kernels and start it anew."""
+        async with self._lock:
+            await self.here.stop()
+            runtime = await here_runtime(self.here, self._timeout)
+            await self.registry.replace(runtime)
+
+    async def aclose(self, *, stop_here: bool = True) -> None:
+        """Let everything go; ends the runtime `here` and the data service unless told otherwise."""
+        await self.registry.aclose()
+        if stop_here:
+            with contextlib.suppress(OSError):
+                await self.here.stop()
+            await self.data.stop()

@@ -1,0 +1,251 @@
+"""Kernels of any runtime for stock Jupyter: a kernel provisioner.
+
+jupyter_client's official extension point. The workspace's kernel managers, and with them
+sessions, culling, nbclient and everything else that is written for local kernels, stay stock:
+to them a kernel of a runtime is a local one whose ports a `Bridge` serves.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+from jupyter_client.provisioning import KernelProvisionerBase
+from traitlets import Unicode
+
+from ropeway.errors import KernelGone, RopewayError, Unreachable
+from ropeway.workspace.address import HERE
+from ropeway.workspace.bridge import Bridge, Event
+from ropeway.workspace.client import START_TIMEOUT, RuntimeClient
+from ropeway.workspace.home import Home
+from ropeway.workspace.inband import InBand
+from ropeway.workspace.registry import Runtime
+from ropeway.workspace.sdk import bootstrap_code
+
+LINK_SECONDS = 60.0
+
+
+class RuntimeProvisioner(KernelProvisionerBase):  # type: ignore[misc]
+    """Starts, watches and ends one kernel on a runtime."""
+
+    runtime = Unicode(help="Name of the runtime.", config=True)
+    remote_kernel = Unicode(help="The runtime's own name of the kernel.", config=True)
+
+    home: ClassVar[Home | None] = None
+    """The home that this process serves; set once, before the first kernel."""
+
+    live: ClassVar[dict[str, RuntimeProvisioner]] = {}
+    """Every provisioner with a kernel, by the workspace's kernel id."""
+
+    remote_id: str | None = None
+    bridge: Bridge | None = None
+    linked = False
+    _client: RuntimeClient | None = None
+    _dead = False
+    _launched_at = 0.0
+
+    # --- jupyter_client's interface -------------------------------------------------------------
+
+    @property
+    def has_process(self) -> bool:
+        """Whether there is a kernel to speak of."""
+        return self.bridge is not None
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        """Prepare the start; our environment variables are never sent to a runtime."""
+        ready: dict[str, Any] = await super().pre_launch(cmd=[], **kwargs)
+        return ready
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
+        """Start the kernel on its runtime, or restart it; returns the local connection info.
+
+        Raises one of our errors, with what to do, when that cannot be.
+        """
+        runtime = self._runtime()
+        if self.bridge is None:
+            await self._start(runtime, kwargs.get("cwd"))
+        else:
+            await self._restart(runtime, kwargs.get("cwd"))
+        self._dead = False
+        self._serve_sdk()
+        info: dict[str, Any] = self.connection_info
+        return info
+
+    async def poll(self) -> int | None:
+        """None while the kernel may live. Not to be heard of is not death."""
+        if self._dead:
+            return 1
+        running = self._known_running()
+        if running is not None and self.remote_id not in running:
+            self.log.warning("kernel %s vanished from runtime %s", self.kernel_id, self.runtime)
+            self._dead = True
+            return 1
+        return None
+
+    async def wait(self) -> int | None:
+        """The kernel's end was asked of its runtime; there is nothing to wait for."""
+        return 0
+
+    async def send_signal(self, signum: int) -> None:
+        """SIGINT interrupts the kernel; other signals have no meaning for a runtime."""
+        if signum == signal.SIGINT and self._client is not None and self.remote_id is not None:
+            try:
+                await self._client.interrupt_kernel(self.remote_id)
+            except KernelGone:
+                self._dead = True
+
+    async def shutdown_requested(self, restart: bool = False) -> None:
+        """`cleanup` or `launch_kernel` will ask the runtime."""
+        self._dead = True
+
+    async def kill(self, restart: bool = False) -> None:
+        """As `shutdown_requested`."""
+        self._dead = True
+
+    async def terminate(self, restart: bool = False) -> None:
+        """As `shutdown_requested`."""
+        self._dead = True
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """Shut the kernel down at its runtime and free the local ports."""
+        if restart:
+            return
+        self.live.pop(self.kernel_id, None)
+        bridge, self.bridge = self.bridge, None
+        if bridge is not None:
+            await bridge.aclose()
+        if self._client is not None and self.remote_id is not None:
+            try:
+                await self._client.delete_kernel(self.remote_id)
+            except RopewayError as error:
+                self.log.warning("could not end kernel %s: %s", self.kernel_id, error.message)
+
+    # --- starting -------------------------------------------------------------------------------
+
+    async def _start(self, runtime: Runtime, cwd: Any) -> None:
+        client = self._client = runtime.client
+        self.remote_id = await client.start_kernel(self.remote_kernel, self._folder(cwd))
+        manager = self.parent
+        manager.cache_ports = False
+        self.bridge = Bridge(
+            client,
+            self.remote_id,
+            key=manager.session.key,
+            on_event=self._on_event,
+            swallow_shutdown_of=manager.session.session,
+        )
+        self.connection_info = self.bridge.open()
+        self.live[self.kernel_id] = self
+        await self._up()
+
+    async def _restart(self, runtime: Runtime, cwd: Any) -> None:
+        assert self.bridge is not None
+        if self.remote_id is not None and runtime.client is self._client:
+            try:
+                await runtime.client.restart_kernel(self.remote_id)
+                # As JupyterLab does: the server's old sockets may lead to the old kernel.
+                await self.bridge.uplink.redial(LINK_SECONDS)
+            except KernelGone:
+                self.remote_id = None
+            else:
+                return
+        # The runtime itself was restarted, or replaced: a fresh kernel behind the same ports.
+        self._client = runtime.client
+        self.remote_id = await runtime.client.start_kernel(self.remote_kernel, self._folder(cwd))
+        await self.bridge.follow(runtime.client, self.remote_id)
+        await self._up()
+
+    async def _up(self) -> None:
+        assert self.bridge is not None
+        await self.bridge.wait_up(min(LINK_SECONDS, START_TIMEOUT))
+        self._launched_at = time.monotonic()
+
+    def _serve_sdk(self) -> None:
+        """Answer the SDK's requests, and bring the SDK itself to a Python kernel."""
+        assert self.bridge is not None
+        if str(self.kernel_spec.language).lower() != "python":
+            return
+        if self.bridge.in_band is None:
+            self.bridge.in_band = InBand(
+                self._home().data, self.runtime, self.kernel_id, self.bridge.answer_in_band
+            )
+        self._send_sdk()
+
+    def _send_sdk(self) -> None:
+        assert self.bridge is not None
+        content = {
+            "code": bootstrap_code(),
+            "silent": True,
+            "store_history": False,
+            "user_expressions": {},
+            "allow_stdin": False,
+            "stop_on_error": False,
+        }
+        self.bridge.tell("shell", "execute_request", content)
+
+    def _folder(self, cwd: Any) -> str | None:
+        """The notebook's folder, which the runtime `here` shares with the workspace."""
+        if self.runtime != HERE or cwd is None:
+            return None
+        try:
+            inside = Path(os.fspath(cwd)).resolve().relative_to(self._home().root)
+        except ValueError:
+            return None
+        return inside.as_posix()
+
+    def runtime_removed(self, runtime: Runtime) -> None:
+        """The runtime was disconnected: the kernel is left running there, out of our reach."""
+        if runtime.client is self._client and self.bridge is not None:
+            self.remote_id = None
+            self._on_event("gone")
+
+    # --- watching -------------------------------------------------------------------------------
+
+    def _on_event(self, event: Event) -> None:
+        self.log.info("kernel %s on runtime %s: %s", self.kernel_id, self.runtime, event)
+        if event in ("up", "down"):
+            self.linked = event == "up"
+        elif event == "restarting":
+            self._restarted_there()
+        else:
+            self._dead = True
+            self._tell_clients("dead")
+
+    def _restarted_there(self) -> None:
+        """The kernel died and its server restarts it: say so, and bring the SDK again."""
+        if getattr(self.parent, "_restarter", None) is None:
+            self._dead = True  # a headless run must not go on with an empty kernel
+            return
+        self._tell_clients("restart")
+        self._send_sdk()
+
+    def _tell_clients(self, event: str) -> None:
+        restarter = getattr(self.parent, "_restarter", None)
+        if restarter is not None:
+            restarter._fire_callbacks(event)
+            if event == "dead":
+                self.parent.stop_restarter()
+
+    def _known_running(self) -> dict[str, Any] | None:
+        home = self.home
+        runtime = home.registry.runtimes.get(self.runtime) if home else None
+        if runtime is None or runtime.client is not self._client or self.remote_id is None:
+            return None
+        return runtime.running if runtime.looked_at > self._launched_at else None
+
+    def _home(self) -> Home:
+        if self.home is None:
+            raise RopewayError("This process serves no workspace.", hint="Start one: `ropeway`.")
+        return self.home
+
+    def _runtime(self) -> Runtime:
+        runtime = self._home().registry.get(self.runtime)
+        if runtime.state in ("unreachable", "refused"):
+            raise Unreachable(
+                f"Runtime {self.runtime} is {runtime.state}: {runtime.detail}",
+                hint="Bring it back, or choose another runtime under Connect.",
+            )
+        return runtime

@@ -1,0 +1,307 @@
+"""The runtimes of a workspace: which there are, how they are, what kernels they offer.
+
+The list lies in one file (mode 0600) in the user's own folder, so that the shell and every
+workspace share it; whoever changes it, the others notice within a second. Each runtime is looked
+at by a task of its own, so that one that hangs never slows the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ropeway import config, wire
+from ropeway.errors import BadInput, NameTaken, RopewayError, TokenRefused, UnknownRuntime
+from ropeway.workspace.address import HERE, Address, check_name, parse_address, suggest_name
+from ropeway.workspace.client import RuntimeClient
+from ropeway.workspace.specs import SpecCache
+
+log = logging.getLogger(__name__)
+
+WATCH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A remembered runtime."""
+
+    name: str
+    url: str
+    token: str
+
+
+class RuntimeList:
+    """The file that remembers runtimes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def stamp(self) -> int:
+        """Changes whenever the file does."""
+        try:
+            return self.path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    def read(self) -> dict[str, Record]:
+        """The runtimes by name. Raises `BadInput` when the file is broken."""
+        try:
+            rows = json.loads(self.path.read_text("utf-8"))["runtimes"]
+            return {row["name"]: Record(row["name"], row["url"], row["token"]) for row in rows}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadInput(
+                f"{self.path} does not hold a list of runtimes: {error}.",
+                hint="Move that file away and connect the runtimes again.",
+            ) from error
+
+    def add(self, record: Record) -> None:
+        """Remember a runtime. Raises `NameTaken`."""
+        records = self.read()
+        if record.name in records:
+            raise name_taken(record.name)
+        self._write({**records, record.name: record})
+
+    def remove(self, name: str) -> None:
+        """Forget a runtime. Raises `UnknownRuntime`."""
+        records = self.read()
+        if name not in records:
+            raise unknown_runtime(name, records)
+        del records[name]
+        self._write(records)
+
+    def _write(self, records: dict[str, Record]) -> None:
+        rows = [asdict(record) for record in records.values()]
+        config.write_private(self.path, json.dumps({"version": 1, "runtimes": rows}, indent=1))
+
+
+def runtime_list() -> RuntimeList:
+    """The user's own list of runtimes."""
+    return RuntimeList(config.state_dir() / "runtimes.json")
+
+
+def name_taken(name: str) -> NameTaken:
+    """The error for a runtime name that is in use."""
+    return NameTaken(
+        f"A runtime named {name} is connected already.",
+        hint=f"Choose another name, or `ropeway disconnect {name}` first.",
+    )
+
+
+def unknown_runtime(name: str, known: Any) -> UnknownRuntime:
+    """The error for a runtime name that nobody knows."""
+    names = ", ".join(sorted({HERE, *known}))
+    return UnknownRuntime(
+        f"No runtime named {name!r} is connected.",
+        hint=f"Connected are: {names}. Add one with `ropeway connect URL --name {name}`.",
+    )
+
+
+async def check_and_remember(
+    remembered: RuntimeList, text: str, token: str, name: str | None, *, timeout: float
+) -> Record:
+    """Check the server at a pasted URL and remember it as a runtime.
+
+    Raises `BadInput`, `NameTaken`, `Unreachable`, `NotJupyter` or `TokenRefused`; then nothing is
+    remembered.
+    """
+    taken = set(remembered.read())
+    address = parse_address(text, token)
+    name = check_name(name) if name else suggest_name(address, taken)
+    if name == HERE or name in taken:
+        raise name_taken(name)
+    client = RuntimeClient(name, address, timeout)
+    try:
+        await client.check()
+    finally:
+        await client.aclose()
+    record = Record(name, address.url, address.token)
+    remembered.add(record)
+    return record
+
+
+class Runtime:
+    """One runtime of this workspace, live."""
+
+    def __init__(self, name: str, address: Address, timeout: float) -> None:
+        self.name = name
+        self.address = address
+        self.client = RuntimeClient(name, address, timeout)
+        self.state = "connecting"
+        self.detail = ""
+        self.agent = False
+        self.default_kernel: str | None = None
+        self.kernels: tuple[wire.Kernel, ...] = ()
+        self.running: dict[str, dict[str, Any]] | None = None
+        """The kernels that ran there at the last look, by remote id; None: not known."""
+        self.looked_at = 0.0
+        """When that look began (`time.monotonic`)."""
+
+    @property
+    def kind(self) -> str:
+        """`here` or `url`."""
+        return HERE if self.name == HERE else "url"
+
+    def model(self, sessions: int = 0) -> wire.Runtime:
+        """The runtime as the page and the shell see it."""
+        shown = "this machine" if self.kind == HERE else self.address.shown
+        return wire.Runtime(
+            self.name,
+            shown,
+            self.kind,
+            self.state,
+            self.detail,
+            self.agent,
+            self.kernels,
+            self.default_kernel,
+            sessions,
+        )
+
+
+class Registry:
+    """The runtimes of one workspace. `start` it, `aclose` it; one event loop."""
+
+    def __init__(
+        self,
+        remembered: RuntimeList,
+        specs: SpecCache,
+        *,
+        refresh: float = 10.0,
+        timeout: float = 10.0,
+    ) -> None:
+        self.runtimes: dict[str, Runtime] = {}
+        self.specs = specs
+        self.on_removed: Callable[[Runtime], None] = lambda runtime: None
+        self._remembered = remembered
+        self._refresh = refresh
+        self._timeout = timeout
+        self._stamp = -1
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Take up the remembered runtimes and keep looking at them."""
+        self._reload()
+        self.specs.keep_only({HERE, *self.runtimes})
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def aclose(self) -> None:
+        """Let go of every runtime; nothing is shut down there."""
+        tasks = [*self._tasks.values(), *([self._watcher] if self._watcher else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for runtime in self.runtimes.values():
+            await runtime.client.aclose()
+
+    def get(self, name: str) -> Runtime:
+        """The runtime of that name. Raises `UnknownRuntime`."""
+        try:
+            return self.runtimes[name]
+        except KeyError:
+            raise unknown_runtime(name, self.runtimes) from None
+
+    async def connect(self, text: str, token: str = "", name: str | None = None) -> Runtime:
+        """Check the server at a pasted URL, remember it and take it in (`check_and_remember`)."""
+        record = await check_and_remember(
+            self._remembered, text, token, name, timeout=self._timeout
+        )
+        runtime = Runtime(record.name, Address(record.url, record.token), self._timeout)
+        self._stamp = self._remembered.stamp()
+        await self.adopt(runtime)
+        return runtime
+
+    async def adopt(self, runtime: Runtime) -> None:
+        """Take a runtime in, look at it once, and keep looking."""
+        self.runtimes[runtime.name] = runtime
+        await self.look(runtime)
+        self._tasks[runtime.name] = asyncio.create_task(self._keep_looking(runtime))
+
+    async def replace(self, runtime: Runtime) -> None:
+        """Take a runtime in where an older one of that name stood."""
+        if runtime.name in self.runtimes:
+            self._drop(runtime.name, forget=False)
+        await self.adopt(runtime)
+
+    def disconnect(self, name: str) -> None:
+        """Forget a runtime; its kernels are left running. Raises `UnknownRuntime`, `BadInput`."""
+        if name == HERE:
+            raise BadInput(
+                "The runtime here belongs to this machine and cannot be disconnected.",
+                hint="Switch the notebook to another runtime, or shut its kernel down.",
+            )
+        self._remembered.remove(name)
+        self._stamp = self._remembered.stamp()
+        self._drop(name)
+
+    async def look(self, runtime: Runtime) -> None:
+        """Ask a runtime how it is and what kernels it offers."""
+        begun = time.monotonic()
+        try:
+            specs = await runtime.client.kernelspecs()
+            running = await runtime.client.kernels()
+        except RopewayError as error:
+            refused = isinstance(error, TokenRefused)
+            runtime.state = "refused" if refused else "unreachable"
+            runtime.detail = error.message
+            runtime.running = None
+            if not runtime.kernels:
+                runtime.kernels, runtime.default_kernel = self.specs.cached(runtime.name)
+            return
+        runtime.looked_at = begun
+        runtime.running = {str(model["id"]): model for model in running}
+        found = await self.specs.update(runtime.name, runtime.client, specs)
+        if self.runtimes.get(runtime.name) is runtime:
+            runtime.kernels, runtime.default_kernel = found
+            runtime.state, runtime.detail = "connected", ""
+
+    async def _keep_looking(self, runtime: Runtime) -> None:
+        while True:
+            await asyncio.sleep(self._refresh)
+            try:
+                await self.look(runtime)
+            except Exception:
+                log.exception("could not look at runtime %s", runtime.name)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if self._remembered.stamp() != self._stamp:
+                try:
+                    self._reload()
+                except RopewayError as error:
+                    log.error("%s", error)
+
+    def _reload(self) -> None:
+        self._stamp = self._remembered.stamp()
+        records = self._remembered.read()
+        for name, runtime in list(self.runtimes.items()):
+            same = name in records and Address(records[name].url, records[name].token)
+            if name != HERE and same != runtime.address:
+                self._drop(name)
+        for name, record in records.items():
+            if name not in self.runtimes:
+                runtime = Runtime(name, Address(record.url, record.token), self._timeout)
+                runtime.kernels, runtime.default_kernel = self.specs.cached(name)
+                self.runtimes[name] = runtime
+                self._tasks[name] = asyncio.create_task(self._look_and_keep_looking(runtime))
+
+    async def _look_and_keep_looking(self, runtime: Runtime) -> None:
+        await self.look(runtime)
+        await self._keep_looking(runtime)
+
+    def _drop(self, name: str, *, forget: bool = True) -> None:
+        runtime = self.runtimes.pop(name)
+        task = self._tasks.pop(name, None)
+        if task is not None:
+            task.cancel()
+        if forget:
+            self.specs.remove(name)
+        self.on_removed(runtime)

@@ -1,0 +1,104 @@
+"""The workspace's web server: stock jupyter_server and JupyterLab, told what we need of them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import nbformat
+from jupyter_server.serverapp import ServerApp
+from traitlets.config import Config as TraitletsConfig
+
+from ropeway import config
+from ropeway.notebooks.welcome import WELCOME, welcome_notebook
+
+PORT_RETRIES = 50
+
+
+class WorkspaceServer(ServerApp):  # type: ignore[misc]
+    """jupyter_server that greets in our words."""
+
+    greet: Callable[[WorkspaceServer], None] = staticmethod(lambda server: None)
+
+    def start_app(self) -> None:
+        """Begin to listen, and say so."""
+        super().start_app()
+        self.greet(self)
+
+
+def workspace_config(root: Path, settings: config.Config, page: str) -> TraitletsConfig:
+    """The configuration of the workspace's server, page and kernels."""
+    made = TraitletsConfig()
+    _configure_server(made, root, settings, page)
+    _configure_page(made)
+    _configure_kernels(made, root)
+    return made
+
+
+def _configure_server(
+    made: TraitletsConfig, root: Path, settings: config.Config, page: str
+) -> None:
+    server = made.ServerApp
+    server.root_dir = str(root)
+    server.ip = settings["workspace.host"]
+    server.port = settings["workspace.port"]
+    server.open_browser = settings["workspace.browser"]
+    server.default_url = page
+    server.allow_root = True
+    server.answer_yes = True  # Ctrl-C stops, without a question
+    server.jpserver_extensions = {"jupyterlab": True, "ropeway.workspace.app": True}
+    server.reraise_server_extension_failures = True
+    server.tornado_settings = {"compress_response": True}  # 7.2 MB of page become 2.05 MB
+    server.contents_manager_class = "ropeway.workspace.contents.PortableContents"
+    made.IdentityProvider.token = secrets.token_hex(24)
+    made.Application.log_level = "WARN"
+
+
+def _configure_page(made: TraitletsConfig) -> None:
+    # Handed over here, so that installing the package switches nothing on elsewhere.
+    made.LabServerApp.extra_labextensions_path = [str(files("ropeway") / "labextension")]
+    made.LabApp.news_url = None
+    made.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
+
+
+def _configure_kernels(made: TraitletsConfig, root: Path) -> None:
+    kernels = config.private_dir(config.workspace_state_dir(root) / "kernels")
+    made.ServerApp.kernel_spec_manager_class = "ropeway.workspace.specs.RuntimeSpecManager"
+    made.RuntimeSpecManager.folder = str(kernels)
+    made.ServerApp.kernel_websocket_connection_class = (
+        "ropeway.workspace.connection.PromptConnection"
+    )
+    made.ZMQChannelsWebsocketConnection.limit_rate = False  # it drops output without a trace
+    made.KernelRestarter.restart_limit = 0  # a runtime restarts its own kernels
+
+
+def first_page(root: Path) -> str:
+    """The page to open: the newest notebook in `root`, or a welcome notebook made there."""
+    notebooks = [path for path in root.glob("*.ipynb") if path.is_file()]
+    if notebooks:
+        name = max(notebooks, key=lambda path: path.stat().st_mtime).name
+    else:
+        name = WELCOME
+        nbformat.write(welcome_notebook(), root / name)
+    return f"/doc/tree/{quote(name)}"
+
+
+def serve(
+    root: Path,
+    settings: config.Config,
+    page: str,
+    *,
+    retry_ports: bool,
+    greet: Callable[[WorkspaceServer], None],
+) -> None:
+    """Run the workspace until it is stopped."""
+    made = workspace_config(root, settings, page)
+    made.ServerApp.port_retries = PORT_RETRIES if retry_ports else 0
+    app: Any = WorkspaceServer.instance(config=made)
+    app.greet = greet
+    app.initialize(argv=[])
+    app.start()

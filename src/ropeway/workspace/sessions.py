@@ -1,0 +1,70 @@
+"""This workspace's kernels on its runtimes: who runs where, for the page's session list."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from ropeway import wire
+from ropeway.errors import Unreachable
+from ropeway.workspace.provisioner import RuntimeProvisioner
+
+USAGE_REQUEST = "ropeway_usage_request"
+"""A request on a Python kernel's control channel that the SDK answers, even while a cell runs."""
+
+USAGE_SECONDS = 3.0
+
+
+def on_runtime(runtime: str) -> dict[str, RuntimeProvisioner]:
+    """The workspace's kernels on a runtime, by the workspace's kernel id."""
+    return {k: p for k, p in RuntimeProvisioner.live.items() if p.runtime == runtime}
+
+
+def count(runtime: str) -> int:
+    """How many kernels of this workspace run on a runtime."""
+    return len(on_runtime(runtime))
+
+
+def local_id(runtime: str, remote_id: str) -> str | None:
+    """The workspace's id of a runtime's kernel, or None when it is a stranger's."""
+    found = (k for k, p in on_runtime(runtime).items() if p.remote_id == remote_id)
+    return next(found, None)
+
+
+def describe(runtime: str, model: Mapping[str, Any], paths: Mapping[str, str]) -> wire.Session:
+    """A kernel of a runtime as the session list shows it."""
+    remote_id = str(model["id"])
+    local = local_id(runtime, remote_id)
+    return wire.Session(
+        remote_id,
+        str(model.get("name", "")),
+        str(model.get("execution_state", "unknown")),
+        local,
+        paths.get(local) if local else None,
+        model.get("last_activity"),
+    )
+
+
+async def shut_down_all(kernel_manager: Any, runtime: str) -> None:
+    """End every kernel of this workspace on a runtime."""
+    ids = [kernel_id for kernel_id in on_runtime(runtime) if kernel_id in kernel_manager]
+    await asyncio.gather(*(kernel_manager.shutdown_kernel(kernel_id) for kernel_id in ids))
+
+
+async def measured_by_kernel(runtime: str, kernel_id: str) -> dict[str, Any]:
+    """What a kernel of this workspace measures on a server without the agent: a `wire.Usage`.
+
+    Raises `Unreachable` when no Python kernel of ours answers there.
+    """
+    candidates = on_runtime(runtime)
+    chosen = candidates.get(kernel_id) or next(iter(candidates.values()), None)
+    if chosen is not None and chosen.bridge is not None and chosen.linked:
+        try:
+            return await chosen.bridge.ask("control", USAGE_REQUEST, {}, USAGE_SECONDS)
+        except TimeoutError:
+            pass
+    raise Unreachable(
+        f"Runtime {runtime} cannot be measured right now.",
+        hint="A plain Jupyter server is measured through a Python kernel that runs on it.",
+    )
