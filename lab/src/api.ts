@@ -1,0 +1,191 @@
+/** The workspace's REST interface, `BASE/ropeway/api/…`. No other file calls the server. */
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+
+/** A kind of kernel that a runtime offers; `name` is the kernelspec's name in this workspace. */
+export interface IKernel {
+  name: string;
+  display_name: string;
+  language: string;
+  runtime: string;
+}
+
+export type RuntimeState = 'connected' | 'connecting' | 'unreachable' | 'refused';
+
+/** A place where code runs. `detail` is a sentence when the state is not `connected`. */
+export interface IRuntime {
+  name: string;
+  address: string;
+  kind: 'here' | 'url';
+  state: RuntimeState;
+  detail: string;
+  agent: boolean;
+  kernels: IKernel[];
+  default_kernel: string | null;
+  sessions: number;
+}
+
+/** A running kernel; `id` is this workspace's own, null for a kernel that others started. */
+export interface ISession {
+  remote_id: string;
+  name: string;
+  state: string;
+  id: string | null;
+  path: string | null;
+  last_activity: string | null;
+}
+
+/** Bytes in use out of a total. */
+export interface IAmount {
+  used: number;
+  total: number;
+}
+
+/** One GPU: memory in bytes, `busy` a share from 0 to 1 where it is known. */
+export interface IGpu extends IAmount {
+  name: string;
+  busy: number | null;
+}
+
+/** What a runtime uses now; null where it cannot be measured. */
+export interface IUsage {
+  ram: IAmount | null;
+  disk: IAmount | null;
+  gpus: IGpu[];
+}
+
+export interface IConnectRequest {
+  url: string;
+  token?: string;
+  name?: string;
+}
+
+/** Why a call failed, in words for people. */
+export interface IApiError {
+  readonly message: string;
+  readonly hint: string;
+  readonly code: string;
+}
+
+export class ApiError extends Error implements IApiError {
+  constructor(
+    message: string,
+    readonly hint = '',
+    readonly code = 'failed'
+  ) {
+    super(message);
+    this.name = 'ApiError';
+  }
+
+  /** Any thrown value as an error with a message and a hint. */
+  static from(reason: unknown): IApiError {
+    if (reason instanceof ApiError) {
+      return reason;
+    }
+    return new ApiError(reason instanceof Error ? reason.message : String(reason));
+  }
+}
+
+/** A look may be repeated soon, a change may have to dial another machine first. */
+const LOOK_MS = 10_000;
+const CHANGE_MS = 60_000;
+
+export class Api {
+  constructor(private readonly _settings: ServerConnection.ISettings) {}
+
+  async runtimes(): Promise<IRuntime[]> {
+    const body = (await this._call('GET', ['runtimes'])) as { runtimes: IRuntime[] };
+    return body.runtimes;
+  }
+
+  async connect(request: IConnectRequest): Promise<IRuntime> {
+    return (await this._call('POST', ['runtimes'], { body: request })) as IRuntime;
+  }
+
+  async disconnect(name: string, shutdown: boolean): Promise<void> {
+    await this._call('DELETE', ['runtimes', name], { query: { shutdown: shutdown ? '1' : '0' } });
+  }
+
+  async restart(name: string): Promise<void> {
+    await this._call('POST', ['runtimes', name, 'restart'], { body: {} });
+  }
+
+  async usage(name: string, kernel: string | null): Promise<IUsage> {
+    const query: Record<string, string> = kernel ? { kernel } : {};
+    return (await this._call('GET', ['runtimes', name, 'usage'], { query })) as IUsage;
+  }
+
+  async sessions(name: string): Promise<ISession[]> {
+    const body = (await this._call('GET', ['runtimes', name, 'kernels'])) as {
+      kernels: ISession[];
+    };
+    return body.kernels;
+  }
+
+  async shutDown(name: string, remoteId: string): Promise<void> {
+    await this._call('DELETE', ['runtimes', name, 'kernels', remoteId]);
+  }
+
+  private async _call(
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string[],
+    options: { body?: object; query?: Record<string, string> } = {}
+  ): Promise<unknown> {
+    const url =
+      URLExt.join(
+        this._settings.baseUrl,
+        'ropeway/api',
+        ...path.map(part => encodeURIComponent(part))
+      ) + (options.query ? URLExt.objectToQueryString(options.query) : '');
+    const limit = method === 'GET' ? LOOK_MS : CHANGE_MS;
+    const giveUp = new AbortController();
+    const timer = setTimeout(() => giveUp.abort(), limit);
+    try {
+      const response = await ServerConnection.makeRequest(
+        url,
+        {
+          method,
+          signal: giveUp.signal,
+          ...(options.body ? { body: JSON.stringify(options.body) } : {})
+        },
+        this._settings
+      );
+      // Read the body before the timer is stopped: a server can also hang half-way.
+      const text = await response.text();
+      if (!response.ok) {
+        throw refusal(response.status, text);
+      }
+      return text ? JSON.parse(text) : null;
+    } catch (reason) {
+      if (reason instanceof ApiError) {
+        throw reason;
+      }
+      throw giveUp.signal.aborted
+        ? new ApiError(`The workspace did not answer within ${limit / 1000} seconds.`, '', 'timeout')
+        : new ApiError(
+            'The workspace does not answer.',
+            'See whether the ropeway command still runs on the machine of this page.',
+            'workspace_unreachable'
+          );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** The error in an answer of status 400 and above; a proxy may answer without our JSON. */
+function refusal(status: number, text: string): ApiError {
+  try {
+    const body = JSON.parse(text) as {
+      message?: string;
+      error?: { message?: string; hint?: string; code?: string };
+    };
+    const message = body.error?.message ?? body.message;
+    if (message) {
+      return new ApiError(message, body.error?.hint ?? '', body.error?.code ?? 'failed');
+    }
+  } catch {
+    // Not JSON: fall through to the status, which is all that is known.
+  }
+  return new ApiError(`The workspace answered with status ${status}.`);
+}

@@ -1,0 +1,97 @@
+import { IDisposable } from '@lumino/disposable';
+
+const INTERVAL_MS = 5_000;
+const LONGEST_MS = 30_000;
+
+/**
+ * Looks again and again: one look at a time, at longer intervals while looks fail, and not at
+ * all while the page is hidden or nobody is interested.
+ */
+export class Polling implements IDisposable {
+  /** `look` rejects when it failed; `active` says whether anybody is interested. */
+  constructor(
+    private readonly _look: () => Promise<void>,
+    private readonly _active: () => boolean
+  ) {
+    document.addEventListener('visibilitychange', this._onVisibility);
+  }
+
+  get isDisposed(): boolean {
+    return this._disposed;
+  }
+
+  dispose(): void {
+    this._disposed = true;
+    this.stop();
+    document.removeEventListener('visibilitychange', this._onVisibility);
+  }
+
+  /** Look now if somebody is interested, and again and again from then on. */
+  start(): void {
+    if (!this._running && !this._disposed) {
+      this._running = true;
+      this._tick();
+    }
+  }
+
+  stop(): void {
+    this._running = false;
+    clearTimeout(this._timer);
+  }
+
+  /**
+   * Look now, whoever is interested. Resolves after a look that began after this call, so that
+   * it sees what was changed just before; never rejects.
+   */
+  now(): Promise<void> {
+    if (!this._current) {
+      return this._run();
+    }
+    this._next ??= this._current.then(() => {
+      this._next = null;
+      return this._run();
+    });
+    return this._next;
+  }
+
+  private async _run(): Promise<void> {
+    clearTimeout(this._timer);
+    const settled = this._look().then(
+      () => void (this._failures = 0),
+      () => void this._failures++
+    );
+    this._current = settled;
+    await settled;
+    this._current = null;
+    this._schedule();
+  }
+
+  private _schedule(): void {
+    clearTimeout(this._timer);
+    if (this._running) {
+      const delay = Math.min(INTERVAL_MS * 2 ** Math.min(this._failures, 8), LONGEST_MS);
+      this._timer = setTimeout(() => this._tick(), delay);
+    }
+  }
+
+  private _tick(): void {
+    if (document.hidden || !this._active()) {
+      this._schedule();
+    } else if (!this._current) {
+      void this._run();
+    }
+  }
+
+  private readonly _onVisibility = (): void => {
+    if (!document.hidden && this._running) {
+      this._tick();
+    }
+  };
+
+  private _current: Promise<void> | null = null;
+  private _next: Promise<void> | null = null;
+  private _timer: ReturnType<typeof setTimeout> | undefined;
+  private _failures = 0;
+  private _running = false;
+  private _disposed = false;
+}

@@ -1,0 +1,144 @@
+import { JSONExt, ReadonlyJSONValue } from '@lumino/coreutils';
+import { DisposableDelegate, IDisposable } from '@lumino/disposable';
+import { ISignal, Signal } from '@lumino/signaling';
+
+import { Api, ApiError, IApiError, IConnectRequest, IRuntime, ISession, IUsage } from '../api';
+import { Polling } from '../polling';
+import { IRuntimes } from '../tokens';
+
+export class RuntimesModel implements IRuntimes, IDisposable {
+  constructor(private readonly _api: Api) {
+    this._polling = new Polling(
+      () => this._look(),
+      () => [...this._watchers].some(active => active())
+    );
+  }
+
+  get runtimes(): readonly IRuntime[] {
+    return this._runtimes;
+  }
+
+  get loaded(): boolean {
+    return this._loaded;
+  }
+
+  get problem(): IApiError | null {
+    return this._problem;
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  get kernelsChanged(): ISignal<this, void> {
+    return this._kernelsChanged;
+  }
+
+  get isDisposed(): boolean {
+    return this._polling.isDisposed;
+  }
+
+  dispose(): void {
+    if (!this.isDisposed) {
+      this._polling.dispose();
+      Signal.clearData(this);
+    }
+  }
+
+  find(kernel: string): IRuntime | null {
+    return this._runtimes.find(r => r.kernels.some(k => k.name === kernel)) ?? null;
+  }
+
+  refresh(): Promise<void> {
+    return this._polling.now();
+  }
+
+  watch(active: () => boolean): IDisposable {
+    this._watchers.add(active);
+    this._polling.start();
+    return new DisposableDelegate(() => {
+      this._watchers.delete(active);
+      if (this._watchers.size === 0) {
+        this._polling.stop();
+      }
+    });
+  }
+
+  async connect(request: IConnectRequest): Promise<IRuntime> {
+    const runtime = await this._api.connect(request);
+    await this.refresh();
+    return runtime;
+  }
+
+  async disconnect(name: string, shutdown: boolean): Promise<void> {
+    await this._api.disconnect(name, shutdown);
+    await this.refresh();
+  }
+
+  async restart(name: string): Promise<void> {
+    await this._api.restart(name);
+    await this.refresh();
+  }
+
+  usage(name: string, kernel: string | null): Promise<IUsage> {
+    return this._api.usage(name, kernel);
+  }
+
+  sessions(name: string): Promise<ISession[]> {
+    return this._api.sessions(name);
+  }
+
+  async shutDown(name: string, remoteId: string): Promise<void> {
+    await this._api.shutDown(name, remoteId);
+    await this.refresh();
+  }
+
+  private async _look(): Promise<void> {
+    let runtimes: IRuntime[];
+    try {
+      runtimes = await this._api.runtimes();
+    } catch (reason) {
+      this._set(this._runtimes, ApiError.from(reason));
+      throw reason; // so that the next look comes later
+    }
+    this._set(runtimes, null);
+  }
+
+  private _set(runtimes: readonly IRuntime[], problem: IApiError | null): void {
+    if (this.isDisposed) {
+      return;
+    }
+    const before = this._runtimes;
+    const hadProblem = this._problem;
+    const wasLoaded = this._loaded;
+    this._runtimes = runtimes;
+    this._problem = problem;
+    this._loaded = wasLoaded || !problem;
+    if (wasLoaded && !same(kernelNames(before), kernelNames(runtimes))) {
+      this._kernelsChanged.emit();
+    }
+    if (
+      wasLoaded !== this._loaded ||
+      hadProblem?.message !== problem?.message ||
+      !same(before, runtimes)
+    ) {
+      this._changed.emit();
+    }
+  }
+
+  private readonly _polling: Polling;
+  private readonly _watchers = new Set<() => boolean>();
+  private readonly _changed = new Signal<this, void>(this);
+  private readonly _kernelsChanged = new Signal<this, void>(this);
+  private _runtimes: readonly IRuntime[] = [];
+  private _problem: IApiError | null = null;
+  private _loaded = false;
+}
+
+function kernelNames(runtimes: readonly IRuntime[]): string[] {
+  return runtimes.flatMap(runtime => runtime.kernels.map(kernel => kernel.name)).sort();
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSONExt.deepEqual(a as ReadonlyJSONValue, b as ReadonlyJSONValue);
+}

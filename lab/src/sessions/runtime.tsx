@@ -1,0 +1,95 @@
+import * as React from 'react';
+
+import { ApiError, IApiError, IRuntime } from '../api';
+import { Problem } from '../problem';
+import { ISessionList } from './model';
+import { Question } from './question';
+import { SessionTable } from './table';
+
+export interface IRuntimeSectionProps {
+  runtime: IRuntime;
+  list: ISessionList;
+  onShutDown: (remoteId: string) => Promise<void>;
+  onDisconnect: (shutdown: boolean) => Promise<void>;
+  onRestart: () => Promise<void>;
+}
+
+/** One runtime: where it is, how it is, what runs on it, and what can be done about that. */
+export function RuntimeSection(props: IRuntimeSectionProps): JSX.Element {
+  const { runtime, list } = props;
+  const [asking, ask] = React.useState<'disconnect' | 'restart' | null>(null);
+  const [working, setWorking] = React.useState(false);
+  const [problem, setProblem] = React.useState<IApiError | null>(null);
+  const alive = React.useRef(true);
+  React.useEffect(() => {
+    alive.current = true;
+    return () => void (alive.current = false);
+  }, []);
+
+  const run = async (work: () => Promise<void>): Promise<void> => {
+    ask(null);
+    setProblem(null);
+    setWorking(true);
+    let found: IApiError | null = null;
+    try {
+      await work();
+    } catch (reason) {
+      found = ApiError.from(reason);
+    }
+    if (alive.current) {
+      setProblem(found);
+      setWorking(false);
+    }
+  };
+
+  const heading = `rw-runtime-${runtime.name}`;
+  return (
+    <section className="rw-Runtime" aria-labelledby={heading} aria-busy={working}>
+      <div className="rw-Runtime-head">
+        <h3 id={heading}>{runtime.name}</h3>
+        <span className="rw-State" data-state={runtime.state}>
+          {runtime.state}
+        </span>
+        <span className="rw-Runtime-address">{runtime.address}</span>
+        {working && <span className="rw-Spinner" role="status" aria-label="Working" />}
+        <button
+          type="button"
+          className="rw-Small jp-mod-styled"
+          disabled={working}
+          onClick={() => ask(runtime.kind === 'here' ? 'restart' : 'disconnect')}
+        >
+          {runtime.kind === 'here' ? 'Restart' : 'Disconnect'}
+        </button>
+      </div>
+      {runtime.detail && runtime.state !== 'connected' && (
+        <p className="rw-Runtime-detail">{runtime.detail}</p>
+      )}
+      {asking === 'disconnect' && (
+        <Question
+          text={`Disconnect ${runtime.name}? Its kernels can go on without this workspace.`}
+          choices={[
+            ['Keep kernels running', () => void run(() => props.onDisconnect(false))],
+            ['Shut kernels down', () => void run(() => props.onDisconnect(true))]
+          ]}
+          onCancel={() => ask(null)}
+        />
+      )}
+      {asking === 'restart' && (
+        <Question
+          text="Restart the runtime here? All its kernels end, and their variables are lost."
+          choices={[['Restart', () => void run(props.onRestart)]]}
+          onCancel={() => ask(null)}
+        />
+      )}
+      <div role="alert">{problem && <Problem {...problem} />}</div>
+      {list.problem && <Problem {...list.problem} />}
+      {runtime.state === 'connected' && (
+        <SessionTable
+          runtime={runtime}
+          sessions={list.sessions}
+          onShutDown={id => run(() => props.onShutDown(id))}
+        />
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,48 @@
+/** What the plugins offer one another, and the commands they share. */
+import { Token } from '@lumino/coreutils';
+import { IDisposable } from '@lumino/disposable';
+import { ISignal } from '@lumino/signaling';
+
+import { IApiError, IConnectRequest, IRuntime, ISession, IUsage } from './api';
+
+/** The runtimes of this workspace, kept up to date while somebody looks. */
+export interface IRuntimes {
+  /** What the last answer said; empty until `loaded`. */
+  readonly runtimes: readonly IRuntime[];
+  /** Whether the workspace has answered at least once. */
+  readonly loaded: boolean;
+  /** Why the workspace gave no answer the last time, or null when it did. */
+  readonly problem: IApiError | null;
+  /** Emitted when `runtimes`, `loaded` or `problem` are different from before. */
+  readonly changed: ISignal<IRuntimes, void>;
+  /** Emitted when kernels came or went, so that the list of kernelspecs is out of date. */
+  readonly kernelsChanged: ISignal<IRuntimes, void>;
+
+  /** The runtime that offers the kernel of this name, or null. */
+  find(kernel: string): IRuntime | null;
+  /** Look now; never rejects: see `problem`. */
+  refresh(): Promise<void>;
+  /** Keep looking as long as `active()` is true, until disposed. */
+  watch(active: () => boolean): IDisposable;
+
+  connect(request: IConnectRequest): Promise<IRuntime>;
+  disconnect(name: string, shutdown: boolean): Promise<void>;
+  restart(name: string): Promise<void>;
+  usage(name: string, kernel: string | null): Promise<IUsage>;
+  sessions(name: string): Promise<ISession[]>;
+  shutDown(name: string, remoteId: string): Promise<void>;
+}
+
+export const IRuntimes = new Token<IRuntimes>(
+  'ropeway:IRuntimes',
+  'The runtimes of this workspace: where notebooks can run.'
+);
+
+export namespace CommandIDs {
+  /** Run the current notebook on `{runtime, kernel?}`. */
+  export const use = 'ropeway:use-runtime';
+  /** Ask for a runtime's URL and connect it; `{name?}` fills in the name. */
+  export const add = 'ropeway:add-runtime';
+  /** Show every runtime with what runs on it. */
+  export const manage = 'ropeway:manage-runtimes';
+}
