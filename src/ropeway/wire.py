@@ -156,8 +156,9 @@ class Request:
 class Reply:
     """What home answers: `kind` is `head`, `data` (with one buffer), `end` or `error`.
 
-    `seq` counts the replies to one request from 0. `body` holds, by kind: `head` nothing yet but
-    the query's id; `end` a `Summary` (or `{"datasets": [...]}`); `error` an error's `to_json()`.
+    `kind` may also be `wait`: home is still at it. `seq` counts the replies to one request from 0.
+    `head` comes at once, before the query runs. `body` holds, by kind: `end` a `Summary` (or
+    `{"datasets": [...]}`); `error` an error's `to_json()`; otherwise nothing.
     """
 
     id: str
@@ -172,12 +173,24 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`POST /v1/query`: SQL in DuckDB's dialect with named parameters (`$name`)."""
+    """`POST /v1/query`: SQL in DuckDB's dialect with named parameters (`$name`).
+
+    A parameter is a JSON value or, for what JSON lacks, an object with one key: `$date`,
+    `$datetime`, `$time` (ISO 8601), `$decimal`, `$float` (nan, inf) or `$bytes` (base64).
+    """
 
     sql: str
     params: dict[str, Any] = field(default_factory=dict)
     runtime: str = "here"
     kernel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a dataset or a result; `type` in DuckDB's words."""
+
+    name: str
+    type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +207,9 @@ class Summary:
     bytes_sent: int = 0
     seconds: float = 0.0
     error: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A dataset's column; `type` in DuckDB's words."""
-
-    name: str
-    type: str
+    columns: tuple[Column, ...] = ()
+    preview: tuple[tuple[str, ...], ...] = ()
+    """The first rows as short texts, so that a kernel without pyarrow can show them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,240 @@
+"""The guard: which queries may run at all, decided on the engine's own syntax tree.
+
+Fail-closed: what is not on a list here is refused. The tree comes from `json_serialize_sql` of
+the very version that runs the query, so there is no second parser to disagree with. The
+statement's type is no guard: since DuckDB 2.0 a `COPY` inside a CTE counts as a `SELECT`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import duckdb
+
+from ropeway.data.catalog import unknown
+from ropeway.data.functions import FUNCTIONS, TABLE_FUNCTIONS
+from ropeway.errors import BadInput, QueryFailed, Refused, RopewayError
+
+MAX_SQL = 100_000
+"""Characters of one query; longer ones are refused before they are parsed."""
+
+_CLASSES = frozenset(
+    "BETWEEN CASE CAST COLLATE COLUMN_REF COMPARISON CONJUNCTION CONSTANT FUNCTION LAMBDA OPERATOR "
+    "PARAMETER POSITIONAL_REFERENCE STAR SUBQUERY TYPE WINDOW".split()
+)
+_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
+_REFS = frozenset({"BASE_TABLE", "SUBQUERY", "JOIN", "EMPTY", "EXPRESSION_LIST", "TABLE_FUNCTION"})
+_MODIFIERS = frozenset(
+    {"ORDER_MODIFIER", "LIMIT_MODIFIER", "DISTINCT_MODIFIER", "LIMIT_PERCENT_MODIFIER"}
+)
+_ORDERS = frozenset({"ASCENDING", "DESCENDING", "ORDER_DEFAULT"})
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_HINT = "A query is one SELECT over datasets that were added; see the guide to data at home."
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the guard learned of a query that may run."""
+
+    tables: tuple[str, ...]
+    """The datasets it names, once for each time."""
+    params: frozenset[str]
+    """The names of its parameters, without the `$`."""
+
+
+def check(sql: str, datasets: Collection[str]) -> Checked:
+    """Pass a query that reads nothing but `datasets`.
+
+    Raises `Refused` with the reason, `UnknownDataset` for a table that was not added,
+    `QueryFailed` for text that is no SQL and `BadInput` for parameters without a name.
+    """
+    if len(sql) > MAX_SQL:
+        raise Refused(f"The query has {len(sql):,} characters; at most {MAX_SQL:,} are read.")
+    try:
+        statement = _parse(sql)
+        walker = _Walker(frozenset(name.lower() for name in datasets))
+        walker.walk(statement["node"], frozenset())
+    except RecursionError:
+        raise Refused("The query is nested too deeply to be checked.", hint=_HINT) from None
+    names = [str(item["key"]) for item in statement.get("named_param_map") or ()]
+    if strange := [name for name in names if not _PLAIN.fullmatch(name)]:
+        raise BadInput(
+            f"The query has a parameter without a name ({'$' + strange[0]}).",
+            hint="Write $low in the query and pass low=10.",
+        )
+    return Checked(tuple(walker.tables), frozenset(names))
+
+
+def _parse(sql: str) -> dict[str, Any]:
+    answer = json.loads(_serialized(sql))
+    if answer.get("error"):
+        raise _not_a_select(str(answer.get("error_type")), str(answer.get("error_message", "")))
+    statements = answer.get("statements") or []
+    if len(statements) != 1:
+        raise Refused(f"The text holds {len(statements)} statements; one is run.", hint=_HINT)
+    statement = statements[0]
+    if not isinstance(statement, dict) or not isinstance(statement.get("node"), dict):
+        raise Refused("The query has a form that is not known.", hint=_HINT)
+    return statement
+
+
+def _not_a_select(kind: str, message: str) -> RopewayError:
+    if kind == "parser":
+        return QueryFailed(f"The query cannot be read: {message}.")
+    if kind == "not implemented":
+        return Refused("Only a plain SELECT is answered; this is another statement.", hint=_HINT)
+    return Refused("The query has a form that cannot be checked.", hint=_HINT)
+
+
+class _Walker:
+    """Visits every part of the tree; `scope` holds the CTEs that are visible there."""
+
+    def __init__(self, datasets: frozenset[str]) -> None:
+        self.datasets = datasets
+        self.tables: list[str] = []
+
+    def walk(self, part: Any, scope: frozenset[str]) -> None:
+        if isinstance(part, list):
+            for item in part:
+                self.walk(item, scope)
+        elif isinstance(part, dict):
+            scope = self._ctes(part, scope)
+            self._visit(part, scope)
+            for key, value in part.items():
+                if key != "cte_map":
+                    self.walk(value, scope)
+
+    def _ctes(self, part: Mapping[str, Any], scope: frozenset[str]) -> frozenset[str]:
+        """Checks the CTEs of a node in order: each sees those before it, then the node sees all."""
+        for entry in (part.get("cte_map") or {}).get("map") or ():
+            name = str(entry["key"])
+            if not _IDENTIFIER.fullmatch(name):
+                raise Refused(f"{name!r} cannot be the name of a WITH query.", hint=_HINT)
+            if name.lower() in self.datasets:
+                raise Refused(
+                    f"The WITH query {name} has the name of a dataset.", hint="Rename it."
+                )
+            body = entry["value"]
+            self.walk(body, scope | _recursive(body, name))
+            scope |= {name.lower()}
+        return scope
+
+    def _visit(self, part: Mapping[str, Any], scope: frozenset[str]) -> None:
+        kind = part.get("type")
+        if "class" in part:
+            self._expression(part)
+        elif not isinstance(kind, str) or kind in _NODES | _MODIFIERS | _ORDERS:
+            return
+        elif kind == "BASE_TABLE":
+            self._table(part, scope)
+        elif kind == "TABLE_FUNCTION":
+            self._table_function(part)
+        elif kind not in _REFS and not kind.endswith("_TYPE_INFO"):
+            raise _refused_node(kind, part)
+
+    def _expression(self, part: Mapping[str, Any]) -> None:
+        if part["class"] not in _CLASSES:
+            raise Refused(f"The query uses {_words(part['class'])}, which is not allowed.")
+        if _parts(part) > 1 or part.get("schema") or part.get("catalog"):
+            raise Refused("Functions and types are named without a schema.", hint=_HINT)
+        name = part.get("function_name")
+        if name is not None and str(name).lower() not in FUNCTIONS:
+            raise _refused_function(str(name))
+
+    def _table(self, part: Mapping[str, Any], scope: frozenset[str]) -> None:
+        name = str(part["table_name"])
+        if part.get("schema_name") or part.get("catalog_name") or _parts(part) != 1:
+            raise Refused(
+                f"The table {_dotted(part)} is named with a schema; "
+                "only the plain names of datasets are known.",
+                hint=_HINT,
+            )
+        if part.get("at_clause"):
+            raise Refused("AT (…) is not answered: a dataset has no versions.", hint=_HINT)
+        if name.lower() in scope:
+            return
+        if name.lower() not in self.datasets:
+            raise _unknown_table(name, self.datasets)
+        self.tables.append(name.lower())
+
+    def _table_function(self, part: Mapping[str, Any]) -> None:
+        call = part.get("function")
+        name = str(call.get("function_name", "")) if isinstance(call, dict) else ""
+        if name.lower() not in TABLE_FUNCTIONS:
+            raise _refused_function(name)
+
+
+def _recursive(body: Mapping[str, Any], name: str) -> frozenset[str]:
+    """A recursive CTE sees itself; any other does not."""
+    node = body.get("query_node") or (body.get("query") or {}).get("node") or {}
+    return frozenset({name.lower()} if node.get("type") == "RECURSIVE_CTE_NODE" else ())
+
+
+def _parts(part: Mapping[str, Any]) -> int:
+    """How many parts a name has; 1 where the tree holds none."""
+    return len((part.get("qualified_name") or {}).get("path") or [""])
+
+
+def _dotted(part: Mapping[str, Any]) -> str:
+    return ".".join(str(p) for p in (part.get("qualified_name") or {}).get("path") or ["?"])
+
+
+def _unknown_table(name: str, datasets: frozenset[str]) -> RopewayError:
+    if _IDENTIFIER.fullmatch(name):
+        return unknown(name, dict.fromkeys(datasets))
+    return Refused(
+        f"{name!r} is not the name of a dataset: a query cannot read a file by its path.",
+        hint="Add the file at home: ropeway data add NAME SOURCE.",
+    )
+
+
+def _refused_function(name: str) -> Refused:
+    return Refused(
+        f"The function {name} is not allowed in a query.",
+        hint="Functions that compute on values are; those that read files, settings or the "
+        "catalog are not.",
+        function=name,
+    )
+
+
+def _refused_node(kind: str, part: Mapping[str, Any]) -> Refused:
+    if kind == "SHOW_REF":
+        return Refused(
+            "DESCRIBE, SUMMARIZE and SHOW are not answered.",
+            hint="rw.datasets() lists the datasets with their columns.",
+        )
+    return Refused(f"The query uses {_words(kind)}, which is not allowed.", hint=_HINT)
+
+
+def _words(kind: object) -> str:
+    return str(kind).removesuffix("_NODE").removesuffix("_QUERY").replace("_", " ")
+
+
+_turn = threading.Lock()
+
+
+@cache
+def _clean() -> duckdb.DuckDBPyConnection:
+    """A connection that holds no table and reaches no file: it only parses."""
+    connection = duckdb.connect(":memory:", config={"threads": 1})
+    connection.execute("set enable_external_access=false")
+    connection.execute("set lock_configuration=true")
+    return connection
+
+
+def _serialized(sql: str) -> str:
+    try:
+        with _turn:
+            row = _clean().execute("select json_serialize_sql($1::varchar)", [sql]).fetchone()
+    except (duckdb.Error, UnicodeEncodeError):
+        raise Refused("The query holds characters that cannot be read.", hint=_HINT) from None
+    assert row is not None
+    return str(row[0])

@@ -1,0 +1,92 @@
+"""The data service's own process: `python -m ropeway.data.service --root DIR --state FILE`.
+
+It listens on a free port of 127.0.0.1, writes `{"url", "token", "pid"}` to FILE (readable by its
+owner alone) and ends on SIGTERM or when the process that started it is gone. The token is never
+on a command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import secrets
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from ropeway import config
+from ropeway.data.http import App
+from ropeway.data.query import Home
+
+_LOOK = 0.5
+"""Seconds between two looks at the parent."""
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m ropeway.data.service")
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--parent", type=int, default=os.getppid())
+    given = parser.parse_args()
+    asyncio.run(serve(given.root, given.state, given.parent))
+
+
+async def serve(root: Path, state: Path, parent: int) -> None:
+    """Serve the project in `root` while the process `parent` lives."""
+    logging.getLogger("uvicorn.error").addFilter(_expected)
+    token = secrets.token_urlsafe(32)
+    app = App(Home(root), token)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=2,
+        )
+    )
+    watching = asyncio.create_task(_watch(parent, server))
+    config.write_private(
+        state,
+        json.dumps({"url": f"http://127.0.0.1:{port}", "token": token, "pid": os.getpid()}),
+    )
+    try:
+        await server.serve([listener])
+    finally:
+        watching.cancel()
+        app.close()
+        _forget(state, token)
+
+
+def _expected(record: logging.LogRecord) -> bool:
+    """A query that fails midway ends its answer short on purpose: no news for the log."""
+    return "without completing response" not in record.getMessage()
+
+
+async def _watch(parent: int, server: uvicorn.Server) -> None:
+    """An orphan gets another parent."""
+    while os.getppid() == parent:
+        await asyncio.sleep(_LOOK)
+    server.should_exit = True
+
+
+def _forget(state: Path, token: str) -> None:
+    """Remove the state file, unless a successor wrote it anew."""
+    try:
+        if json.loads(state.read_text("utf-8")).get("token") == token:
+            state.unlink()
+    except (OSError, ValueError):
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""The workspace's side of the data service: starts its process when first needed, and asks it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from ropeway import config, wire
+from ropeway.errors import HomeUnreachable, ProtocolError, RopewayError
+
+_START = 30.0
+"""Seconds a fresh process may take until it answers."""
+
+_QUIET = httpx.Timeout(10.0, read=None)
+"""A query may think as long as it likes before its first byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    url: str
+    token: str
+    pid: int
+
+
+class DataService:
+    """The data service of the workspace in the folder `root`.
+
+    Its process starts at the first call, is shared with whoever else serves the same folder, and
+    is started anew when it died.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._state = config.workspace_state_dir(root) / "data.json"
+        self._turn = asyncio.Lock()
+        self._process: asyncio.subprocess.Process | None = None
+        self._address: _Address | None = None
+        self._client = httpx.AsyncClient(
+            timeout=_QUIET, trust_env=False, limits=httpx.Limits(max_connections=None)
+        )
+
+    async def datasets(self) -> tuple[wire.Dataset, ...]:
+        """What was added at home. Raises `RopewayError`."""
+        body = await self._ask("GET", "/v1/datasets")
+        return tuple(wire.from_json(wire.Dataset, each) for each in body["datasets"])
+
+    @asynccontextmanager
+    async def query(self, query: wire.Query) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
+        """The query's id and the bytes of its Arrow IPC stream, as they come.
+
+        Entering raises `RopewayError` when the query may not run or fails before its first row;
+        the iterator raises it when it fails later. Leaving the block early stops the query.
+        """
+        response = await self._send("POST", "/v1/query", wire.to_json(query))
+        try:
+            if response.status_code != 200:
+                raise _error(response.status_code, await response.aread())
+            number = response.headers.get("x-ropeway-query", "")
+            yield number, self._chunks(number, response)
+        finally:
+            await asyncio.shield(response.aclose())
+
+    async def summary(self, number: str) -> wire.Summary:
+        """What became of a query. Raises `NotFound`."""
+        return wire.from_json(wire.Summary, await self._ask("GET", f"/v1/queries/{number}"))
+
+    async def cancel(self, number: str) -> None:
+        """Stop a query at the engine. Raises `NotFound`."""
+        await self._ask("DELETE", f"/v1/queries/{number}")
+
+    async def stop(self) -> None:
+        """End the process, where it is ours, and with it every query."""
+        async with self._turn:
+            process, self._process, self._address = self._process, None, None
+            await self._client.aclose()
+            if process is not None and process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.terminate()
+                try:
+                    await asyncio.wait_for(process.wait(), 5)
+                except TimeoutError:
+                    process.kill()
+                    await process.wait()
+
+    async def _chunks(self, number: str, response: httpx.Response) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in response.aiter_raw():
+                yield chunk
+        except httpx.HTTPError as error:
+            summary = await self.summary(number)
+            if summary.error:
+                raise RopewayError.from_json(summary.error) from None
+            raise HomeUnreachable("The data service broke off its answer.") from error
+
+    async def _ask(self, method: str, path: str) -> dict[str, Any]:
+        response = await self._send(method, path)
+        try:
+            body = await response.aread()
+        finally:
+            await response.aclose()
+        if response.status_code != 200:
+            raise _error(response.status_code, body)
+        found: dict[str, Any] = json.loads(body)
+        return found
+
+    async def _send(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """One request; when nobody listens any more, once again to a fresh process."""
+        for attempt in (1, 2):
+            address = await self._running()
+            request = self._client.build_request(
+                method,
+                address.url + path,
+                json=body,
+                headers={"Authorization": f"Bearer {address.token}"},
+            )
+            try:
+                response = await self._client.send(request, stream=True)
+            except httpx.TransportError as error:
+                await self._gone(address)
+                if attempt == 2:
+                    raise HomeUnreachable("The data service does not answer.") from error
+                continue
+            if response.status_code != 401 or attempt == 2:
+                return response
+            # Another process took the port of the one that died.
+            await response.aclose()
+            await self._gone(address)
+        raise AssertionError("unreachable")
+
+    async def _gone(self, address: _Address) -> None:
+        async with self._turn:
+            if self._address == address:
+                self._address = None
+
+    async def _running(self) -> _Address:
+        async with self._turn:
+            if self._address is None:
+                self._address = await self._adopt() or await self._start()
+            return self._address
+
+    async def _adopt(self) -> _Address | None:
+        """The process of the state file, where it answers."""
+        address = _read(self._state)
+        return address if address and await self._healthy(address) else None
+
+    async def _start(self) -> _Address:
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+        self._state.unlink(missing_ok=True)
+        self._process = process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "ropeway.data.service"),
+            *("--root", str(self._root), "--state", str(self._state)),
+            *("--parent", str(os.getpid())),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = asyncio.get_running_loop().time() + _START
+        while asyncio.get_running_loop().time() < deadline:
+            address = _read(self._state)
+            if address and address.pid == process.pid and await self._healthy(address):
+                return address
+            if process.returncode is not None:
+                raise HomeUnreachable(
+                    f"The data service ended at once (exit {process.returncode}).",
+                    hint="Start it by hand to see why: python -m ropeway.data.service --help",
+                )
+            await asyncio.sleep(0.03)
+        raise HomeUnreachable(f"The data service did not start within {_START:.0f} s.")
+
+    async def _healthy(self, address: _Address) -> bool:
+        try:
+            response = await self._client.get(
+                address.url + "/v1/health",
+                headers={"Authorization": f"Bearer {address.token}"},
+                timeout=5,
+            )
+            return response.status_code == 200 and response.json().get("v") == wire.PROTOCOL
+        except (httpx.HTTPError, ValueError):
+            return False
+
+
+def _read(state: Path) -> _Address | None:
+    try:
+        body = json.loads(state.read_text("utf-8"))
+        return _Address(str(body["url"]), str(body["token"]), int(body["pid"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _error(status: int, body: bytes) -> RopewayError:
+    try:
+        return RopewayError.from_json(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ProtocolError(f"The data service answered {status} without saying why.")
