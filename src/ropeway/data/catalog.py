@@ -8,6 +8,7 @@ A relative source counts from the folder of that file.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -91,7 +92,7 @@ def add(start: Path, name: str, source: str, *, cwd: Path | None = None) -> Entr
     body = tomlkit.table()
     body["source"] = written
     datasets[name] = body
-    path.write_text(tomlkit.dumps(document), "utf-8")
+    _write(path, document)
     return Entry(name, written, path.parent)
 
 
@@ -101,10 +102,10 @@ def remove(start: Path, name: str) -> None:
     _ = catalog[name]
     assert catalog.path is not None
     document = _document(catalog.path)
-    del document["datasets"][name]  # type: ignore[union-attr]
+    del document["datasets"][name]
     if not document["datasets"]:
         del document["datasets"]
-    catalog.path.write_text(tomlkit.dumps(document), "utf-8")
+    _write(catalog.path, document)
 
 
 def check_name(name: str) -> None:
@@ -161,9 +162,20 @@ def _document(path: Path) -> tomlkit.TOMLDocument:
         raise BadInput(f"{path} is not valid TOML: {error}.") from error
 
 
-def _relative(place: Path, folder: Path) -> str:
-    import os.path
+def _write(path: Path, document: tomlkit.TOMLDocument) -> None:
+    """Replaces the file in one step: it holds settings that a broken write must not lose."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        fresh.write_text(tomlkit.dumps(document), "utf-8")
+        if path.exists():
+            fresh.chmod(path.stat().st_mode & 0o777)
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise BadInput(f"{path} cannot be written: {error.strerror}.") from error
 
+
+def _relative(place: Path, folder: Path) -> str:
     return Path(os.path.relpath(place, folder)).as_posix()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ class Answer:
         """What became of it so far."""
         return self._summary if self._summary.state != "running" else self._sum("running")
 
-    def _produce(self) -> Iterator[bytes]:
+    def _produce(self) -> Generator[bytes, None, None]:
         try:
             self._stop_if_cancelled()
             schema = self._run.start()

@@ -74,7 +74,7 @@ def _expected(record: logging.LogRecord) -> bool:
 
 async def _watch(parent: int, server: uvicorn.Server) -> None:
     """An orphan gets another parent."""
-    while os.getppid() == parent:
+    while os.getppid() == parent:  # noqa: ASYNC110  # nothing tells us, so we look
         await asyncio.sleep(_LOOK)
     server.should_exit = True
 

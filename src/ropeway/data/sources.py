@@ -53,7 +53,7 @@ def expand(source: str, base: Path) -> Files:
     A relative source counts from the folder `base`. Raises `NotFound` when nothing is there and
     `BadInput` when what is there cannot be read as one table.
     """
-    place = Path(os.path.abspath(base / Path(source).expanduser()))
+    place = Path(os.path.abspath(base / Path(source).expanduser()))  # noqa: PTH100  # keeps links
     if place.is_dir():
         return _folder(source, place)
     if place.exists():
@@ -88,14 +88,8 @@ def kind_of_name(name: str) -> str | None:
 
 
 def _folder(source: str, place: Path) -> Files:
-    found = [
-        Path(folder) / name
-        for folder, below, names in os.walk(place)
-        if not below.sort()  # type: ignore[func-returns-value]  # walk in a fixed order
-        for name in sorted(names)
-        if not name.startswith((".", "_")) and kind_of_name(name)
-    ]
-    visible = [p for p in found if not _hidden(p.relative_to(place))]
+    found = [Path(folder) / name for folder, _, names in os.walk(place) for name in names]
+    visible = sorted(p for p in found if kind_of_name(p.name) and not _hidden(p, place))
     if not visible:
         raise BadInput(
             f"The folder {place} holds no file that can be a table.",
@@ -134,8 +128,9 @@ def _one_kind(source: str, paths: list[Path]) -> Files:
 def _kind_of(path: Path) -> str:
     kind = kind_of_name(path.name)
     if kind is None:
-        raise BadInput(f"{path} is no kind of file that can be a table.",
-                       hint=f"Readable are {SUPPORTED}.")
+        raise BadInput(
+            f"{path} is no kind of file that can be a table.", hint=f"Readable are {SUPPORTED}."
+        )
     return kind
 
 
@@ -149,8 +144,9 @@ def _plain(path: Path) -> Path:
     return path
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in path.parts)
+def _hidden(path: Path, top: Path) -> bool:
+    """Names with . or _ in front are what other tools leave beside their data."""
+    return any(part.startswith((".", "_")) for part in path.relative_to(top).parts)
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:

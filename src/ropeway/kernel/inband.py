@@ -61,15 +61,17 @@ def _collect(
     kernel: Any, request: wire.Request, progress: Callable[[int], None]
 ) -> tuple[dict[str, Any], list[Any]]:
     buffers: list[Any] = []
-    received = 0
-    for reply, parts in _replies(kernel, request, lambda: progress(received)):
+
+    def meanwhile() -> None:
+        progress(sum(len(part) for part in buffers))
+
+    for reply, parts in _replies(kernel, request, meanwhile):
         if reply.kind == "end":
             return reply.body, buffers
         if reply.kind == "error":
             raise RopewayError.from_json(reply.body)
         if reply.kind == "data":
             buffers.extend(parts)
-            received += sum(len(part) for part in parts)
             if len(buffers) % (CREDIT // 2) == 0:
                 _send(kernel, wire.Request(request.id, "more", credit=CREDIT // 2))
     raise AssertionError("the replies end with end or error")

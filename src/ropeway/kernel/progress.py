@@ -48,7 +48,7 @@ class Progress:
             if self._display is None:
                 from IPython.display import display
 
-                self._display = display(line, display_id=True)
+                self._display = display(line, display_id=True)  # type: ignore[no-untyped-call]
             else:
                 self._display.update(line)
         except Exception:  # noqa: BLE001  # a display that fails must not cost the result

@@ -224,7 +224,7 @@ async def _pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _parse(content: dict[str, Any]) -> wire.Request:
     """The request, with every field of the type that it should have."""
-    version = content.get("v", None)
+    version = content.get("v")
     if version != wire.PROTOCOL:
         raise ProtocolError(
             f"The kernel speaks version {version!r} of Ropeway's protocol, "

@@ -12,7 +12,9 @@ import re
 from ropeway.errors import QueryFailed, RopewayError
 
 _KIND = re.compile(r"^\s*([A-Za-z][A-Za-z ()-]*?) Error: ", re.IGNORECASE)
-_PATH = re.compile(r"(?:[A-Za-z]:)?[\\/][^\s\"'`,;()]+|\S+\.(?:csv|tsv|json|jsonl|ndjson|parquet|gz)\b")
+_PATH = re.compile(
+    r"(?:[A-Za-z]:)?[\\/][^\s\"'`,;()]+|\S+\.(?:csv|tsv|json|jsonl|ndjson|parquet|gz)\b"
+)
 _OPERATOR = re.compile(r"^/+[0-9A-Za-z_.]*$")
 
 _ABOUT_THE_QUERY = frozenset({"parser", "syntax", "binder", "catalog"})
@@ -28,7 +30,10 @@ _OUR_WORDS = {
         "The query needs more memory than the engine may use at home.",
         "Raise data.memory in ropeway.toml, or ask for less: filter or group first.",
     ),
-    "io": ("A file of the dataset could not be read at home.", _LOOK := "Check it at home: ropeway data ls."),
+    "io": (
+        "A file of the dataset could not be read at home.",
+        _LOOK := "Check it at home: ropeway data ls.",
+    ),
     "permission": ("A file of the dataset could not be read at home.", _LOOK),
     "interrupt": ("The query was cancelled.", ""),
     "divide by zero": ("The query divides by zero.", "nullif(x, 0) gives NULL instead."),

@@ -1,0 +1,163 @@
+"""A real ipykernel, and the road between it and home as a workspace's bridge makes it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from jupyter_client.manager import AsyncKernelManager
+
+from ropeway import wire
+from ropeway.workspace.data_service import DataService
+from ropeway.workspace.inband import InBand
+from ropeway.workspace.sdk import bootstrap_code
+
+
+@dataclass
+class Ran:
+    """What a cell left behind."""
+
+    text: str = ""
+    errors: list[str] = field(default_factory=list)
+    shown: list[dict[str, Any]] = field(default_factory=list)
+    updates: list[dict[str, Any]] = field(default_factory=list)
+    execution_count: int | None = None
+
+    def ok(self) -> Ran:
+        assert not self.errors, "\n".join(self.errors)
+        return self
+
+
+class Notebook:
+    """A kernel with someone at its other end who answers the in-band road."""
+
+    def __init__(self, manager: AsyncKernelManager, service: Any) -> None:
+        self.manager = manager
+        self.client = manager.client()
+        self.service = service
+        self.requests: list[dict[str, Any]] = []
+        self.answers: list[dict[str, Any]] = []
+        self.deaf = False
+        self.in_band = InBand(service, "here", "k1", self.reply)
+        self._waiting: dict[str, tuple[Ran, asyncio.Event]] = {}
+
+    async def start(self) -> None:
+        self.client.start_channels()
+        await self.client.wait_for_ready(timeout=60)
+        self._listening = asyncio.create_task(self._listen())
+
+    async def stop(self) -> None:
+        self.in_band.close()
+        self._listening.cancel()
+        self.client.stop_channels()
+        await self.manager.shutdown_kernel(now=True)
+
+    async def reply(self, content: dict[str, Any], buffers: list[bytes]) -> None:
+        if isinstance(content["value"], dict):
+            self.answers.append(content["value"]["ropeway"])
+        message = self.client.session.msg("input_reply", content)
+        self.client.session.send(self.client.stdin_channel.socket, message, buffers=buffers)
+
+    async def control(self, kind: str, *, timeout: float = 10) -> dict[str, Any]:
+        """Ask on the control channel and give the answer's content."""
+        message = self.client.session.msg(kind, {})
+        self.client.control_channel.send(message)
+        async with asyncio.timeout(timeout):
+            while True:
+                reply = await self.client.get_control_msg()
+                if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+                    content: dict[str, Any] = reply["content"]
+                    return content
+
+    async def run(self, code: str, *, timeout: float = 60, **more: Any) -> Ran:
+        """Run a cell and give what it left."""
+        ran, done = await self.begin(code, **more)
+        await asyncio.wait_for(done.wait(), timeout)
+        return ran
+
+    async def begin(self, code: str, **more: Any) -> tuple[Ran, asyncio.Event]:
+        ran, done = Ran(), asyncio.Event()
+        number = self.client.execute(code, allow_stdin=False, **more)
+        self._waiting[number] = ran, done
+        return ran, done
+
+    async def _listen(self) -> None:
+        while True:
+            message = await self.client.get_iopub_msg()
+            content, kind = message["content"], message["msg_type"]
+            if kind == wire.REQUEST_TYPE:
+                self.requests.append(content)
+                if not self.deaf:
+                    self.in_band.handle(content)
+                continue
+            number = message["parent_header"].get("msg_id", "")
+            if number not in self._waiting:
+                continue
+            ran, done = self._waiting[number]
+            self._note(ran, kind, content)
+            if kind == "status" and content["execution_state"] == "idle":
+                done.set()
+
+    @staticmethod
+    def _note(ran: Ran, kind: str, content: dict[str, Any]) -> None:
+        if kind == "stream":
+            ran.text += content["text"]
+        elif kind == "error":
+            ran.errors.append(f"{content['ename']}: {content['evalue']}")
+        elif kind in ("display_data", "execute_result"):
+            ran.shown.append(content["data"])
+            ran.execution_count = content.get("execution_count", ran.execution_count)
+        elif kind == "update_display_data":
+            ran.updates.append(content["data"])
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with one dataset of 100,000 rows."""
+    root = tmp_path_factory.mktemp("home")
+    with gzip.open(root / "sales.csv.gz", "wt") as file:
+        file.write("region,amount,day\n")
+        for i in range(100_000):
+            file.write(f"{('north', 'south', 'east')[i % 3]},{i % 100},2024-01-{i % 28 + 1:02}\n")
+    (root / "ropeway.toml").write_text('[datasets.sales]\nsource = "sales.csv.gz"\n')
+    return root
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def home(project: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Any]:
+    """The project's data service, a process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROPEWAY_HOME", str(tmp_path_factory.mktemp("state")))
+        service = DataService(project)
+        yield service
+        await service.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def bare(home: DataService, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Any]:
+    """A fresh kernel before anything ran in it."""
+    manager = AsyncKernelManager()
+    manager.kernel_spec.argv[0] = sys.executable
+    await manager.start_kernel(cwd=str(tmp_path_factory.mktemp("cwd")))
+    notebook = Notebook(manager, home)
+    try:
+        await notebook.start()
+        yield notebook
+    finally:
+        with suppress(Exception):
+            await notebook.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def notebook(bare: Notebook) -> Notebook:
+    """A kernel that got the SDK as a workspace gives it."""
+    (await bare.run(bootstrap_code(), silent=True, store_history=False)).ok()
+    return bare
