@@ -136,11 +136,16 @@ def state_dir() -> Path:
     return private_dir(Path(given) if given else Path(platformdirs.user_data_dir("ropeway")))
 
 
-def workspace_state_dir(root: Path) -> Path:
+def workspace_state_path(root: Path) -> Path:
     """What one workspace keeps between two starts; a workspace is known by its root folder."""
     root = root.resolve()
     digest = hashlib.sha256(str(root).encode()).hexdigest()[:12]
-    return private_dir(state_dir() / "workspaces" / f"{root.name or 'root'}-{digest}")
+    return state_dir() / "workspaces" / f"{root.name or 'root'}-{digest}"
+
+
+def workspace_state_dir(root: Path) -> Path:
+    """`workspace_state_path`, made if needed."""
+    return private_dir(workspace_state_path(root))
 
 
 def private_dir(path: Path) -> Path:

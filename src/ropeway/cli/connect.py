@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from ropeway import config
-from ropeway.cli.up import running_workspace
 from ropeway.errors import RopewayError, TokenRefused
 from ropeway.workspace.address import HERE, Address
 from ropeway.workspace.client import RuntimeClient
 from ropeway.workspace.registry import Record, check_and_remember, runtime_list
+from ropeway.workspace.running import find_root, running_workspace
 
 
 @click.command()
@@ -79,7 +79,7 @@ def runtimes() -> None:
       ropeway runtimes
     """
     timeout = config.load(Path.cwd())["runtimes.timeout"]
-    looks = [_look_here(Path.cwd()), *asyncio.run(_look_at_all(timeout))]
+    looks = [_look_here(find_root(Path.cwd())), *asyncio.run(_look_at_all(timeout))]
     table = Table(box=None, pad_edge=False)
     for column in ("NAME", "STATE", "ADDRESS", "KERNELS", "RUNNING"):
         table.add_column(column, no_wrap=column in ("NAME", "STATE"))

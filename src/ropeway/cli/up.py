@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import webbrowser
 from pathlib import Path
 from typing import Any
 
 import click
-import psutil
 
 from ropeway import __version__, config
 from ropeway.errors import BadInput
+from ropeway.workspace.running import running_workspace
 
 
 @click.command()
@@ -46,18 +45,6 @@ def up(folder: Path, port: int | None, host: str | None, no_browser: bool) -> No
     _serve(root, settings, port_given=settings["workspace.port"] != _default_port())
 
 
-def running_workspace(root: Path) -> dict[str, Any] | None:
-    """Where the workspace of a folder listens (`url`, `token`, `pid`), if it runs."""
-    try:
-        state: dict[str, Any] = json.loads(
-            (config.workspace_state_dir(root) / "workspace.json").read_text("utf-8")
-        )
-        line = " ".join(psutil.Process(state["pid"]).cmdline())
-    except (OSError, ValueError, KeyError, psutil.Error):
-        return None
-    return state if "ropeway" in line else None
-
-
 def _checked(folder: Path) -> Path:
     if not folder.is_dir():
         raise BadInput(
@@ -87,18 +74,13 @@ def _serve(root: Path, settings: config.Config, port_given: bool) -> None:
     page = first_page(root)
 
     def greet(server: WorkspaceServer) -> None:
-        address = server.local_url.split("?")[0].rstrip("/")
+        address = server.connection_url.rstrip("/") + page
         token = server.identity_provider.token
         click.secho(f"Ropeway {__version__}", bold=True)
-        click.echo(f"  workspace  {_page(address, page)}?token={token}")
+        click.echo(f"  workspace  {address}?token={token}")
         click.echo(f"  folder     {root}")
         click.echo("  runtime    here is connected; add others under Connect")
         click.echo("Ctrl-C stops everything.")
 
     serve(root, settings, page, retry_ports=not port_given, greet=greet)
     click.echo("Stopped.")
-
-
-def _page(address: str, page: str) -> str:
-    """The address of the first page; the server's own `local_url` may hold that page already."""
-    return address if "/doc/" in address else address + page

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,10 @@ from ropeway.workspace.contents import PortableContents
 from ropeway.workspace.handlers import HANDLERS
 from ropeway.workspace.home import Home
 from ropeway.workspace.provisioner import RuntimeProvisioner
+from ropeway.workspace.running import announce, state_file
 
 
-class Workspace(ExtensionApp):  # type: ignore[misc]
+class Workspace(ExtensionApp):
     """Gives the server its runtimes and data, and our REST interface."""
 
     name = "ropeway"
@@ -44,21 +43,11 @@ class Workspace(ExtensionApp):  # type: ignore[misc]
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         """Once the server listens: say where, for the shell (mode 0600)."""
-        body = {
-            "url": serverapp.local_url.split("?")[0],
-            "token": serverapp.identity_provider.token,
-            "pid": os.getpid(),
-        }
-        config.write_private(self.state_file, json.dumps(body))
-
-    @property
-    def state_file(self) -> Path:
-        """Where the workspace says that it runs."""
-        return self.home.state / "workspace.json"
+        announce(self.home.root, serverapp.connection_url, serverapp.identity_provider.token)
 
     async def stop_extension(self) -> None:
         """End kernels first, then the processes that they run on."""
-        self.state_file.unlink(missing_ok=True)
+        state_file(self.home.root).unlink(missing_ok=True)
         await self.serverapp.kernel_manager.shutdown_all()
         await self.home.aclose()
 

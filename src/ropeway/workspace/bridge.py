@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
 from ropeway import wire
@@ -37,13 +37,10 @@ class InBandServer(Protocol):
     """Who answers the SDK's requests at home."""
 
     def handle(self, content: dict[str, Any]) -> None:
-        """Take a request; the answers come later."""
+        """Take a request; returns at once, the answers come later."""
 
     def close(self) -> None:
         """Give up everything that runs."""
-
-
-Answer = Callable[[dict[str, Any], Sequence[Part]], Awaitable[None]]
 
 
 class Bridge:

@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 
 
-class PromptConnection(ZMQChannelsWebsocketConnection):  # type: ignore[misc]
+class PromptConnection(ZMQChannelsWebsocketConnection):
     """The one class of the kernel services that ServerApp is told about."""
 
     def connect(self) -> Any:

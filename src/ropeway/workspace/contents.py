@@ -10,7 +10,7 @@ from ropeway.notebooks import portable
 from ropeway.workspace.specs import SpecCache
 
 
-class PortableContents(AsyncLargeFileManager):  # type: ignore[misc]
+class PortableContents(AsyncLargeFileManager):
     """Translates a notebook's kernel between the file and the page (`notebooks.portable`).
 
     `specs` is set by the workspace; without it files pass as they are.

@@ -6,7 +6,6 @@ The server in the browser and the headless `ropeway run` both stand on a `Home`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from pathlib import Path
 
 from ropeway import config
@@ -34,11 +33,13 @@ class Home:
         self._timeout: float = settings["runtimes.timeout"]
         self._lock = asyncio.Lock()
 
-    async def start(self) -> None:
-        """Bring the runtime `here` up and take the remembered ones in."""
-        self.here.launch()
+    async def start(self, *, with_here: bool = True) -> None:
+        """Take the remembered runtimes in, and bring the runtime `here` up."""
+        if with_here:
+            self.here.launch()
         await self.registry.start()
-        await self.registry.adopt(await here_runtime(self.here, self._timeout))
+        if with_here:
+            await self.registry.adopt(await here_runtime(self.here, self._timeout))
 
     async def restart_here(self) -> None:
         """End the runtime `here` with all its kernels and start it anew."""
@@ -48,9 +49,8 @@ class Home:
             await self.registry.replace(runtime)
 
     async def aclose(self, *, stop_here: bool = True) -> None:
-        """Let everything go; ends the runtime `here` and the data service unless told otherwise."""
+        """Let everything go, and end the runtime `here` unless another workspace needs it."""
         await self.registry.aclose()
+        await self.data.stop()
         if stop_here:
-            with contextlib.suppress(OSError):
-                await self.here.stop()
-            await self.data.stop()
+            await self.here.stop()

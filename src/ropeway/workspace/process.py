@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from ropeway import config
 from ropeway.errors import RopewayError
 
 START_SECONDS = 60.0
@@ -44,6 +45,7 @@ class ServerProcess:
         self.log = state.with_suffix(".log")
         self._command = command
         self._state = state
+        self._pid_file = state.with_suffix(".pid")
         self._folder = folder
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -61,8 +63,8 @@ class ServerProcess:
         return self._child is not None and self._child.poll() is None
 
     def launch(self) -> None:
-        """Start the process unless it runs; does not wait."""
-        if self.running() is not None:
+        """Start the process unless it runs or is starting; does not wait."""
+        if self._started():
             return
         self._state.unlink(missing_ok=True)
         self._shorten_log()
@@ -76,13 +78,13 @@ class ServerProcess:
                 stderr=log,
                 start_new_session=True,
             )
+        config.write_private(self._pid_file, str(self._child.pid))
 
     async def ready(self) -> Server:
         """Where the process listens, once it does. Raises `RopewayError` when it ended instead."""
         deadline = time.monotonic() + START_SECONDS
         while (server := self.running()) is None:
-            ended = self._child is not None and self._child.poll() is not None
-            if ended or time.monotonic() > deadline:
+            if not self._started() or time.monotonic() > deadline:
                 raise RopewayError(
                     f"The {self.name} did not start: {self._last_words()}",
                     hint=f"Its log is {self.log}.",
@@ -98,6 +100,14 @@ class ServerProcess:
         if self._child is not None:
             self._child.poll()
         self._state.unlink(missing_ok=True)
+        self._pid_file.unlink(missing_ok=True)
+
+    def _started(self) -> bool:
+        """Whether somebody, perhaps another process, started it, and it lives."""
+        try:
+            return self._lives(int(self._pid_file.read_text("utf-8")))
+        except (OSError, ValueError):
+            return False
 
     def _lives(self, pid: int) -> bool:
         if self._child is not None and self._child.pid == pid:

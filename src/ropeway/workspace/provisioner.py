@@ -28,7 +28,7 @@ from ropeway.workspace.sdk import bootstrap_code
 LINK_SECONDS = 60.0
 
 
-class RuntimeProvisioner(KernelProvisionerBase):  # type: ignore[misc]
+class RuntimeProvisioner(KernelProvisionerBase):
     """Starts, watches and ends one kernel on a runtime."""
 
     runtime = Unicode(help="Name of the runtime.", config=True)

@@ -19,7 +19,7 @@ from ropeway.notebooks.welcome import WELCOME, welcome_notebook
 PORT_RETRIES = 50
 
 
-class WorkspaceServer(ServerApp):  # type: ignore[misc]
+class WorkspaceServer(ServerApp):
     """jupyter_server that greets in our words."""
 
     greet: Callable[[WorkspaceServer], None] = staticmethod(lambda server: None)

@@ -43,7 +43,7 @@ def shown_name(runtime: str, display_name: str) -> str:
     return f"{display_name.removesuffix(' (ipykernel)')} · {runtime}"
 
 
-class RuntimeSpecManager(KernelSpecManager):  # type: ignore[misc]
+class RuntimeSpecManager(KernelSpecManager):
     """The stock manager, looking into our folder alone: every kernel is a runtime's."""
 
     folder = Unicode(help="The folder that a `SpecCache` keeps.", config=True)

@@ -137,7 +137,8 @@ class Uplink:
             ping_timeout=PING_SECONDS,
         )
         # tornado's client turns Nagle's algorithm back on after the handshake.
-        websocket.protocol.set_nodelay(True)
+        if websocket.protocol is not None:
+            websocket.protocol.set_nodelay(True)
         return websocket
 
     async def _serve(self, websocket: WebSocketClientConnection) -> None:

@@ -12,7 +12,7 @@ from ropeway.errors import BadInput, RopewayError
 from ropeway.workspace.home import Home
 
 
-class RopewayHandler(APIHandler):  # type: ignore[misc]
+class RopewayHandler(APIHandler):
     """A handler of `/ropeway/api`. Every method must be `@web.authenticated`; a test proves it."""
 
     auth_resource = "contents"

@@ -1,0 +1,1 @@
+"""Real servers and clients for the tests."""

@@ -1,0 +1,176 @@
+"""Real servers as child processes: a plain Jupyter server, a kernel gateway, a workspace."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+START_SECONDS = 60
+
+
+@dataclass
+class Server:
+    """A running server: `url` ends without a slash."""
+
+    url: str
+    token: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    root: Path
+    state: dict[str, Any] = field(default_factory=dict)
+
+    def api(
+        self, path: str, method: str = "GET", body: Any = None, token: str | None = None
+    ) -> tuple[int, Any]:
+        """One REST request; returns status and the decoded body."""
+        request = urllib.request.Request(
+            self.url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"token {self.token if token is None else token}"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return response.status, json.loads(response.read() or b"null")
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read() or b"null")
+
+    def kill(self) -> None:
+        """Take it away without a word."""
+        self.process.kill()
+        self.process.wait()
+
+    def freeze(self) -> None:
+        """Let it hang: it keeps its port and answers nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> int:
+        """End it in order; returns its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        return self.process.returncode
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """The environment of a new user: nothing of this machine's Jupyter or Ropeway."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "ROPEWAY", "JPY"))}
+    home.mkdir(parents=True, exist_ok=True)
+    return kept | {
+        "HOME": str(home),
+        "ROPEWAY_HOME": str(home / "ropeway"),
+        "JUPYTER_CONFIG_DIR": str(home / "jupyter-config"),
+        "JUPYTER_DATA_DIR": str(home / "jupyter-data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "jupyter-runtime"),
+        "IPYTHONDIR": str(home / "ipython"),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@contextmanager
+def plain_jupyter(
+    folder: Path, *, port: int = 0, token: str | None = None, base_url: str = "/", kind: str = "server"
+) -> Iterator[Server]:
+    """A Jupyter server (or `kind="gateway"`: a kernel gateway) that never heard of Ropeway."""
+    port = port or free_port()
+    token = secrets.token_hex(12) if token is None else token
+    root = folder / "root"
+    root.mkdir(parents=True, exist_ok=True)
+    environment = clean_environment(folder / "home")
+    if kind == "gateway":
+        command = [sys.executable, "-m", "kernel_gateway", f"--KernelGatewayApp.port={port}"]
+        command += [f"--KernelGatewayApp.auth_token={token}", "--KernelGatewayApp.port_retries=0"]
+        command += ["--KernelGatewayApp.list_kernels=True"]
+    else:
+        command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"]
+        command += [f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"]
+        command += [f"--IdentityProvider.token={token}", f"--ServerApp.base_url={base_url}"]
+        command += ["--ServerApp.jpserver_extensions={}", "--ip=127.0.0.1"]
+    log = folder / "server.log"
+    with log.open("ab") as out:
+        process = subprocess.Popen(command, cwd=root, env=environment, stdout=out, stderr=out)
+    url = f"http://127.0.0.1:{port}{base_url.rstrip('/')}"
+    server = Server(url, token, process, log, root)
+    try:
+        _wait_for(server, "/api")
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def workspace(home: Path, root: Path, *options: str) -> Iterator[Server]:
+    """A workspace as a user starts it, with a home folder of its own."""
+    root.mkdir(parents=True, exist_ok=True)
+    environment = clean_environment(home)
+    command = [sys.executable, "-m", "ropeway", "up", str(root), "--no-browser", "--port", "0"]
+    log = home / "workspace.log"
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [*command, *options], cwd=root, env=environment, stdout=out, stderr=out
+        )
+    server = Server("", "", process, log, root)
+    try:
+        state = _wait_for_state(server, home / "ropeway")
+        server.url, server.token, server.state = state["url"].rstrip("/"), state["token"], state
+        yield server
+    finally:
+        server.stop()
+
+
+def _wait_for(server: Server, path: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            status, _ = server.api(path)
+            assert status < 500
+            return
+        except (OSError, AssertionError):
+            _fail_when_ended(server, deadline)
+            time.sleep(0.05)
+
+
+def _wait_for_state(server: Server, home: Path) -> dict[str, Any]:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        for path in home.glob("workspaces/*/workspace.json"):
+            state: dict[str, Any] = json.loads(path.read_text())
+            if state["pid"] == server.process.pid:
+                return state
+        _fail_when_ended(server, deadline)
+        time.sleep(0.05)
+
+
+def _fail_when_ended(server: Server, deadline: float) -> None:
+    if server.process.poll() is not None or time.monotonic() > deadline:
+        raise AssertionError(f"the server did not start:\n{server.log.read_text()[-3000:]}")
