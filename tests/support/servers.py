@@ -99,7 +99,12 @@ def clean_environment(home: Path) -> dict[str, str]:
 
 @contextmanager
 def plain_jupyter(
-    folder: Path, *, port: int = 0, token: str | None = None, base_url: str = "/", kind: str = "server"
+    folder: Path,
+    *,
+    port: int = 0,
+    token: str | None = None,
+    base_url: str = "/",
+    kind: str = "server",
 ) -> Iterator[Server]:
     """A Jupyter server (or `kind="gateway"`: a kernel gateway) that never heard of Ropeway."""
     port = port or free_port()

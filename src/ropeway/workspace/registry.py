@@ -185,6 +185,7 @@ class Registry:
         self._stamp = -1
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._watcher: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Future[None]] = set()
 
     async def start(self) -> None:
         """Take up the remembered runtimes and keep looking at them."""
@@ -197,7 +198,7 @@ class Registry:
         tasks = [*self._tasks.values(), *([self._watcher] if self._watcher else [])]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._closing, return_exceptions=True)
         for runtime in self.runtimes.values():
             await runtime.client.aclose()
 
@@ -305,3 +306,6 @@ class Registry:
         if forget:
             self.specs.remove(name)
         self.on_removed(runtime)
+        closing = asyncio.ensure_future(runtime.client.aclose())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)

@@ -1,0 +1,67 @@
+"""Servers that many tests share: each is a real process and starts once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from support.servers import Server, plain_jupyter, workspace
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees or touches the Ropeway of whoever runs it."""
+    home = tmp_path_factory.mktemp("ropeway-home")
+    monkeypatch.setenv("ROPEWAY_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def gpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A plain Jupyter server below a base URL, as a JupyterHub runs one."""
+    with plain_jupyter(tmp_path_factory.mktemp("gpu"), base_url="/user/ann/") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A kernel gateway."""
+    with plain_jupyter(tmp_path_factory.mktemp("gateway"), kind="gateway") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def work(
+    tmp_path_factory: pytest.TempPathFactory, gpu: Server, gateway: Server
+) -> Iterator[Server]:
+    """A workspace to which the runtimes `gpu` and `gateway` are connected."""
+    home = tmp_path_factory.mktemp("workspace")
+    with workspace(home, home / "files") as server:
+        for name, runtime in (("gpu", gpu), ("gateway", gateway)):
+            body = {"url": f"{runtime.url}/lab?token={runtime.token}", "name": name}
+            status, answer = server.api("/ropeway/api/runtimes", "POST", body)
+            assert status == 201, answer
+        yield server
+
+
+@pytest.fixture
+def own_gpu(tmp_path: Path, work: Server) -> Iterator[Callable[[str], Server]]:
+    """Makes a plain server of the test's own, connected to `work` under the name given."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+        names: list[str] = []
+
+        def connect(name: str) -> Server:
+            server = stack.enter_context(plain_jupyter(tmp_path / name))
+            body = {"url": server.url, "token": server.token, "name": name}
+            status, answer = work.api("/ropeway/api/runtimes", "POST", body)
+            assert status == 201, answer
+            names.append(name)
+            return server
+
+        yield connect
+        for name in names:
+            work.api(f"/ropeway/api/runtimes/{name}", "DELETE")
