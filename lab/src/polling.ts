@@ -26,10 +26,19 @@ export class Polling implements IDisposable {
     document.removeEventListener('visibilitychange', this._onVisibility);
   }
 
-  /** Look now if somebody is interested, and again and again from then on. */
+  /** Look now, and again and again from then on while somebody is interested. */
   start(): void {
     if (!this._running && !this._disposed) {
       this._running = true;
+      if (!document.hidden && !this._current) {
+        void this._run();
+      }
+    }
+  }
+
+  /** Somebody is interested again: look now, unless the last look is recent. */
+  wake(): void {
+    if (this._running && Date.now() - this._lookedAt > INTERVAL_MS) {
       this._tick();
     }
   }
@@ -56,6 +65,7 @@ export class Polling implements IDisposable {
 
   private async _run(): Promise<void> {
     clearTimeout(this._timer);
+    this._lookedAt = Date.now();
     const settled = this._look().then(
       () => void (this._failures = 0),
       () => void this._failures++
@@ -83,14 +93,13 @@ export class Polling implements IDisposable {
   }
 
   private readonly _onVisibility = (): void => {
-    if (!document.hidden && this._running) {
-      this._tick();
-    }
+    this.wake();
   };
 
   private _current: Promise<void> | null = null;
   private _next: Promise<void> | null = null;
   private _timer: ReturnType<typeof setTimeout> | undefined;
+  private _lookedAt = 0;
   private _failures = 0;
   private _running = false;
   private _disposed = false;

@@ -24,6 +24,8 @@ export interface IRuntimes {
   refresh(): Promise<void>;
   /** Keep looking as long as `active()` is true, until disposed. */
   watch(active: () => boolean): IDisposable;
+  /** Some `active()` became true: look now unless the last look is recent. */
+  wake(): void;
 
   connect(request: IConnectRequest): Promise<IRuntime>;
   disconnect(name: string, shutdown: boolean): Promise<void>;

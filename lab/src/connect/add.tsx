@@ -158,24 +158,27 @@ function Field(props: {
   placeholder?: string;
   value?: string;
 }): JSX.Element {
-  const help = `rw-add-${props.name}-help`;
+  const id = `rw-add-${props.name}`;
   return (
-    <label className="rw-Field">
-      <span className="rw-Field-label">{props.label}</span>
+    <div className="rw-Field">
+      <label className="rw-Field-label" htmlFor={id}>
+        {props.label}
+      </label>
       <input
         className="jp-mod-styled"
+        id={id}
         name={props.name}
         type={props.type ?? 'text'}
         placeholder={props.placeholder}
         defaultValue={props.value}
-        aria-describedby={help}
+        aria-describedby={`${id}-help`}
         autoComplete="off"
         autoCapitalize="off"
         spellCheck={false}
       />
-      <span className="rw-Field-help" id={help}>
+      <span className="rw-Field-help" id={`${id}-help`}>
         {props.help}
       </span>
-    </label>
+    </div>
   );
 }

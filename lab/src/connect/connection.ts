@@ -75,6 +75,12 @@ export class Connection implements IDisposable {
     Signal.clearData(this);
   }
 
+  /** The notebook is shown again: bring what it shows up to date. */
+  wake(): void {
+    this._runtimes.wake();
+    this._usage.wake();
+  }
+
   /** Run this notebook on `name`, with the kernel that fits or the one that is named. */
   async use(name: string, kernelName?: string): Promise<void> {
     if (this._switchingTo) {

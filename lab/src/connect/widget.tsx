@@ -52,7 +52,13 @@ export class ConnectWidget extends ReactWidget {
 
   protected override onAfterAttach(message: Message): void {
     super.onAfterAttach(message);
+    this._connection.wake();
     this.update();
+  }
+
+  protected override onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    this._connection.wake();
   }
 
   private _open(button: HTMLElement, byKeyboard: boolean): void {

@@ -64,6 +64,10 @@ export class RuntimesModel implements IRuntimes, IDisposable {
     });
   }
 
+  wake(): void {
+    this._polling.wake();
+  }
+
   async connect(request: IConnectRequest): Promise<IRuntime> {
     const runtime = await this._api.connect(request);
     await this.refresh();

@@ -38,6 +38,11 @@ export class UsageModel implements IDisposable {
     Signal.clearData(this);
   }
 
+  /** Somebody looks again: measure now unless the last measurement is recent. */
+  wake(): void {
+    this._polling.wake();
+  }
+
   /** Measure this runtime from now on, through this kernel where it takes one; null: none. */
   aim(name: string | null, kernel: string | null): void {
     if (this.isDisposed || (name === this._name && kernel === this._kernel)) {
@@ -53,8 +58,8 @@ export class UsageModel implements IDisposable {
     if (name === null) {
       this._polling.stop();
     } else {
-      this._polling.start();
       void this._polling.now();
+      this._polling.start();
     }
   }
 

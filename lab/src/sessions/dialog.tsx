@@ -8,16 +8,25 @@ import { IRuntimes } from '../tokens';
 import { SessionsModel } from './model';
 import { RuntimeSection } from './runtime';
 
-/** Show every runtime with its sessions; resolves to whether a runtime shall be added. */
-export async function manageRuntimes(runtimes: IRuntimes): Promise<boolean> {
-  const model = new SessionsModel(runtimes);
+/**
+ * Show every runtime with its sessions; resolves to whether a runtime shall be added.
+ * `onEnded` is called when sessions may have ended.
+ */
+export async function manageRuntimes(
+  runtimes: IRuntimes,
+  onEnded: () => Promise<void>
+): Promise<boolean> {
+  const model = new SessionsModel(runtimes, onEnded);
   try {
     const dialog = new WorkDialog<void>(
       {
         title: 'Runtimes and sessions',
         body: new ManageBody(model),
         hasClose: true,
-        buttons: [Dialog.okButton({ label: 'Add a runtime…' }), Dialog.cancelButton({ label: 'Close' })],
+        buttons: [
+          Dialog.okButton({ label: 'Add a runtime…' }),
+          Dialog.cancelButton({ label: 'Close' })
+        ],
         defaultButton: 1
       },
       async () => true

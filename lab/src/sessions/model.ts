@@ -14,7 +14,11 @@ export interface ISessionList {
 
 /** The kernels on every runtime; each runtime is asked on its own, so that one cannot hold up all. */
 export class SessionsModel implements IDisposable {
-  constructor(readonly runtimes: IRuntimes) {
+  /** `onEnded` is called when sessions may have ended. */
+  constructor(
+    readonly runtimes: IRuntimes,
+    private readonly _onEnded: () => Promise<void>
+  ) {
     this._watching = runtimes.watch(() => true);
     runtimes.changed.connect(this._onRuntimes, this);
     this._onRuntimes();
@@ -42,16 +46,21 @@ export class SessionsModel implements IDisposable {
 
   async shutDown(name: string, remoteId: string): Promise<void> {
     await this.runtimes.shutDown(name, remoteId);
-    await this._pollings.get(name)?.now();
+    await this._lookAfter(name);
   }
 
   async disconnect(name: string, shutdown: boolean): Promise<void> {
     await this.runtimes.disconnect(name, shutdown);
+    await this._lookAfter(name);
   }
 
   async restart(name: string): Promise<void> {
     await this.runtimes.restart(name);
-    await this._pollings.get(name)?.now();
+    await this._lookAfter(name);
+  }
+
+  private async _lookAfter(name: string): Promise<void> {
+    await Promise.all([this._pollings.get(name)?.now(), this._onEnded().catch(() => undefined)]);
   }
 
   private _onRuntimes(): void {

@@ -17,7 +17,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
       caption: 'See what runs where, shut it down, disconnect a runtime',
       icon: args => (args.isPalette ? ropewayIcon : undefined),
       execute: async () => {
-        if (await manageRuntimes(runtimes)) {
+        // Lab looks at its sessions only now and then: an open notebook should know at once.
+        const onEnded = (): Promise<void> => app.serviceManager.sessions.refreshRunning();
+        if (await manageRuntimes(runtimes, onEnded)) {
           await app.commands.execute(CommandIDs.add);
         }
       },

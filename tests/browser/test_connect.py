@@ -1,0 +1,130 @@
+"""The Connect button: where a notebook runs, and how it moves to another runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Locator, Page, Response, expect
+
+from .conftest import Open, Process, disconnect, run
+
+
+@pytest.mark.parametrize("app", ["/doc/tree", "/lab/tree", "/notebooks"])
+def test_runs_a_cell_on_the_runtime_here(page: Page, open_notebook: Open, app: str) -> None:
+    """In every app the button names the runtime here, shows its memory, and cells run."""
+    cell = open_notebook("print(6 * 7)", app)
+    run(page, cell)
+    expect(cell.locator(".jp-OutputArea-output")).to_have_text("42\n")
+    expect(page.get_by_role("button", name="Runtime: here", exact=True)).to_be_visible()
+    ram = page.get_by_role("meter", name="RAM")
+    expect(ram).to_be_visible()
+    assert 0 < int(ram.get_attribute("aria-valuenow") or 0) <= 100
+    assert "GiB" in (ram.get_attribute("aria-valuetext") or "")
+
+
+def add_runtime(page: Page, url: str, token: str = "", name: str = "") -> Locator:
+    """Fill in the dialog and press Connect; gives the dialog."""
+    page.get_by_role("button", name="Runtime:").click()
+    page.get_by_role("menuitem", name="Add a runtime…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("URL of its Jupyter server").fill(url)
+    dialog.get_by_label("Token", exact=True).fill(token)
+    dialog.get_by_label("Name", exact=True).fill(name)
+    dialog.get_by_role("button", name="Connect").click()
+    return dialog
+
+
+def test_adds_a_server_by_its_url_and_runs_the_notebook_there(
+    page: Page, open_notebook: Open, workspace: Process, plain: Process
+) -> None:
+    """A URL as a server prints it is enough; the notebook moves there, and no token is seen."""
+    seen: list[str] = []
+    page.on("response", lambda answer: seen.append(text_of(answer)))
+    cell = open_notebook("import os; print(os.environ['HOME'])")
+    try:
+        dialog = add_runtime(page, f"{plain.url}/lab?token={plain.token}", name="gpu")
+        expect(dialog).to_be_hidden()
+        expect(page.get_by_role("button", name="Runtime: gpu", exact=True)).to_be_visible()
+        run(page, cell)
+        expect(cell.locator(".jp-OutputArea-output")).to_have_text(f"{plain.folder}\n")
+        assert plain.token not in page.content()
+        assert plain.token not in page.evaluate("JSON.stringify({...localStorage})")
+        assert any('"gpu"' in text for text in seen)
+        assert not [text for text in seen if plain.token in text]
+    finally:
+        disconnect(workspace, "gpu")
+
+
+def text_of(answer: Response) -> str:
+    """What an answer says, headers too; redirects and aborted answers have no text."""
+    if "/ropeway/api/" not in answer.url and "/api/" not in answer.url:
+        return ""
+    try:
+        return f"{answer.headers} {answer.text()}"
+    except PlaywrightError:
+        return ""
+
+
+def test_a_wrong_token_is_explained_and_the_fields_stay(
+    page: Page, open_notebook: Open, plain: Process
+) -> None:
+    """What was typed stays, the message and the hint stand beside it, and Esc gives up."""
+    open_notebook("1")
+    dialog = add_runtime(page, plain.url, token="wrong", name="gpu")
+    expect(dialog.get_by_role("alert")).to_contain_text("token")
+    expect(dialog.locator(".rw-Problem-hint")).not_to_be_empty()
+    expect(dialog.get_by_label("URL of its Jupyter server")).to_have_value(plain.url)
+    expect(dialog.get_by_label("Token", exact=True)).to_have_value("wrong")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("button", name="Runtime: here", exact=True)).to_be_focused()
+
+
+def test_moves_to_another_runtime_and_back_by_keyboard(
+    page: Page, open_notebook: Open, gpu: Process
+) -> None:
+    """The menu opens, moves and chooses with keys alone, and marks the current runtime."""
+    open_notebook("1")
+    page.get_by_role("button", name="Runtime: here", exact=True).press("ArrowDown")
+    expect(page.get_by_role("menuitemcheckbox", name="here")).to_have_attribute(
+        "aria-checked", "true"
+    )
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Runtime: gpu", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Runtime: gpu").click()
+    expect(page.get_by_role("menuitemcheckbox", name="gpu")).to_have_attribute(
+        "aria-checked", "true"
+    )
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Runtime: gpu")).to_be_focused()
+
+
+def test_says_in_words_that_a_runtime_is_gone(
+    page: Page, open_notebook: Open, workspace: Process, start_plain: Callable[[], Process]
+) -> None:
+    """When the runtime of an open notebook ends, its button says so."""
+    box = start_plain()
+    body = {"url": box.url, "token": box.token, "name": "box"}
+    workspace.api("ropeway/api/runtimes", "POST", body)
+    try:
+        open_notebook("1", kernelspec=kernelspec("box.python3"))
+        expect(page.get_by_role("button", name="Runtime: box", exact=True)).to_be_visible()
+        box.stop()
+        expect(page.get_by_role("button", name="Runtime: box unreachable")).to_be_visible()
+    finally:
+        disconnect(workspace, "box")
+
+
+def kernelspec(name: str) -> dict[str, str]:
+    return {"name": name, "display_name": name, "language": "python"}
+
+
+def test_names_a_runtime_that_the_notebook_wants(page: Page, open_notebook: Open) -> None:
+    """A notebook from elsewhere says which runtime it wants; the menu offers to add it."""
+    open_notebook("1", ropeway={"runtime": "tpu"})
+    page.get_by_role("button", name="Runtime: here wants tpu").click()
+    page.get_by_role("menuitem", name="Add tpu").click()
+    expect(page.get_by_role("dialog").get_by_label("Name", exact=True)).to_have_value("tpu")
