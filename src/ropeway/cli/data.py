@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +16,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from ropeway.config import PROJECT_FILE
 from ropeway.data import catalog
 from ropeway.data.query import Answer, Home
 from ropeway.errors import BadInput
@@ -45,11 +48,13 @@ def add(name: str, source: str) -> None:
     files = entry.files()
     count = len(files.paths)
     what = f"{count} files" if count > 1 else "1 file"
-    click.echo(f"Added {name}: {entry.source} ({what}, {bytes_text(files.size)})")
+    place = entry.base / PROJECT_FILE
+    click.echo(f"Added {name} to {place}: {entry.source} ({what}, {bytes_text(files.size)})")
     if problem := _dataset(Home(here), name).error:
         click.echo(f"But it cannot be read yet: {problem}", err=True)
     else:
-        click.echo(f'In a cell: import ropeway as rw; rw.sql("select * from {name} limit 10")')
+        query = f"select * from {name} limit 10"  # noqa: S608  # shown to a person, not run
+        click.echo(f'In a cell: import ropeway as rw; rw.sql("{query}")')
 
 
 @data.command()
@@ -133,11 +138,23 @@ def query(sql: str, param: tuple[str, ...], kind: str, output: Path | None) -> N
             _write(kind, answer, sys.stdout.buffer)
             sys.stdout.flush()
         else:
-            with output.open("wb") as file:
-                _write(kind, answer, file)
+            _replace(output, lambda file: _write(kind, answer, file))
     finally:
         answer.close()
     click.echo(_footer(answer.summary()), err=True)
+
+
+def _replace(output: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Put a new file in the place of `output` once it is whole: a failed query leaves the old."""
+    fresh = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    try:
+        with fresh.open("wb") as file:
+            write(file)
+        fresh.replace(output)
+    except OSError as error:
+        raise BadInput(f"{output} cannot be written: {error.strerror}.") from error
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def _param(text: str) -> tuple[str, Any]:
@@ -178,8 +195,15 @@ def _write_csv(answer: Answer, out: BinaryIO) -> None:
 def _write_json(answer: Answer, out: BinaryIO) -> None:
     names, rows = _rows(answer)
     for row in rows:
-        line = json.dumps(dict(zip(names, row, strict=True)), default=str, ensure_ascii=False)
+        line = json.dumps(dict(zip(names, row, strict=True)), default=_plain, ensure_ascii=False)
         out.write(line.encode() + b"\n")
+
+
+def _plain(value: object) -> Any:
+    """What JSON lacks: numbers stay numbers, all else is text."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return str(value)
 
 
 def _write_table(answer: Answer, out: BinaryIO) -> None:

@@ -13,7 +13,10 @@ import json
 import logging
 import os
 import secrets
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -43,7 +46,7 @@ async def serve(root: Path, state: Path, parent: int) -> None:
     app = App(Home(root), token)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             app,
             lifespan="off",
@@ -54,6 +57,8 @@ async def serve(root: Path, state: Path, parent: int) -> None:
             timeout_graceful_shutdown=2,
         )
     )
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, server.leave)
     watching = asyncio.create_task(_watch(parent, server))
     config.write_private(
         state,
@@ -67,16 +72,30 @@ async def serve(root: Path, state: Path, parent: int) -> None:
         _forget(state, token)
 
 
+class _Server(uvicorn.Server):
+    """Leaves on a signal in good order; stock uvicorn raises the signal again at its end, before
+    we could tidy up."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The signals are ours."""
+        yield
+
+    def leave(self) -> None:
+        """Stop serving."""
+        self.should_exit = True
+
+
 def _expected(record: logging.LogRecord) -> bool:
     """A query that fails midway ends its answer short on purpose: no news for the log."""
     return "without completing response" not in record.getMessage()
 
 
-async def _watch(parent: int, server: uvicorn.Server) -> None:
+async def _watch(parent: int, server: _Server) -> None:
     """An orphan gets another parent."""
     while os.getppid() == parent:  # noqa: ASYNC110  # nothing tells us, so we look
         await asyncio.sleep(_LOOK)
-    server.should_exit = True
+    server.leave()
 
 
 def _forget(state: Path, token: str) -> None:

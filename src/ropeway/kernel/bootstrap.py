@@ -17,13 +17,12 @@ def load(archive: bytes, digest: str) -> None:
     try:
         path = _kept(archive, f"sdk-{digest}.zip")
         _make_first(path)
-        from IPython import get_ipython
-
         # Imported now: whoever cleans the temporary folder later takes nothing away.
         import ropeway.kernel.data
         import ropeway.kernel.usage
 
-        ropeway.kernel.usage.install(get_ipython().kernel)
+        shell = sys.modules["IPython"].get_ipython()
+        ropeway.kernel.usage.install(shell.kernel)
     except Exception:  # noqa: BLE001, S110  # the user's session must not notice
         pass
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib import import_module
 from types import TracebackType
 from typing import Any
 
@@ -46,9 +47,8 @@ class Progress:
         line = _Line(f"{state} · {bytes_text(self._received)} · {seconds:.0f} s")
         try:
             if self._display is None:
-                from IPython.display import display
-
-                self._display = display(line, display_id=True)  # type: ignore[no-untyped-call]
+                show = import_module("IPython.display").display
+                self._display = show(line, display_id=True)
             else:
                 self._display.update(line)
         except Exception:  # noqa: BLE001  # a display that fails must not cost the result

@@ -39,19 +39,22 @@ class Result:
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
     def arrow(self) -> Any:
-        """A `pyarrow.Table` with the query's own types. Raises `MissingPackage`."""
+        """A `pyarrow.Table` with the query's own types. Raises `MissingPackage`.
+
+        Only `HUGEINT`, the type of a sum of whole numbers, becomes int64 where every value fits.
+        """
         if self._table is None:
             pa = _package("pyarrow")
             with pa.ipc.open_stream(pa.py_buffer(b"".join(self._buffers))) as reader:
-                self._table = _plain(pa, reader.read_all())
+                self._table = _plain(pa, reader.read_all(), self._whole())
             self._buffers = []
         return self._table
 
     def df(self) -> Any:
         """A pandas DataFrame. Raises `MissingPackage`.
 
-        Decimals become numbers that pandas computes with: int64 where they are whole and fit,
-        float64 otherwise; dates become timestamps. `.arrow()` keeps both as they are.
+        Decimals become float64 and dates become timestamps, which pandas computes with;
+        `.arrow()` keeps both as they are.
         """
         pa, _ = _package("pyarrow"), _package("pandas")
         return _without_decimals(pa, self.arrow()).to_pandas(date_as_object=False)
@@ -59,10 +62,20 @@ class Result:
     def pl(self) -> Any:
         """A Polars DataFrame; needs no pyarrow. Raises `MissingPackage`."""
         polars = _package("polars")
-        if self._table is not None:
-            return polars.from_arrow(self._table)
-        frame = polars.read_ipc_stream(io.BytesIO(b"".join(self._buffers)))
-        return frame.with_columns(polars.selectors.categorical().cast(polars.String))
+        try:
+            return polars.from_arrow(self.arrow())
+        except MissingPackage:
+            frame = polars.read_ipc_stream(io.BytesIO(b"".join(self._buffers)))
+        frame = frame.with_columns(polars.selectors.categorical().cast(polars.String))
+        for name in self._whole():
+            numbers = frame[name].cast(polars.Int64, strict=False)
+            if numbers.null_count() == frame[name].null_count():
+                frame = frame.with_columns(numbers)
+        return frame
+
+    def _whole(self) -> set[str]:
+        """The columns of 128-bit whole numbers, which Arrow can only carry as decimals."""
+        return {column.name for column in self.summary.columns if column.type == "HUGEINT"}
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Arrow's own interface between libraries: `polars.DataFrame(result)` works."""
@@ -128,31 +141,39 @@ def _described(dataset: wire.Dataset) -> str:
     return dataset.error or ", ".join(f"{c.name} {c.type}" for c in dataset.columns)
 
 
-def _plain(pa: Any, table: Any) -> Any:
-    """Dictionary-encoded columns, which only saved bytes on the way, as the texts they are."""
+def _plain(pa: Any, table: Any, whole: set[str]) -> Any:
+    """The query's own types: texts for the dictionaries that only saved bytes on the way."""
     for index, field in enumerate(table.schema):
+        column = table.column(index)
         if pa.types.is_dictionary(field.type):
-            chunks = [chunk.dictionary_decode() for chunk in table.column(index).chunks]
+            chunks = [chunk.dictionary_decode() for chunk in column.chunks]
             column = pa.chunked_array(chunks, type=field.type.value_type)
-            table = table.set_column(index, pa.field(field.name, field.type.value_type), column)
+        elif field.name in whole and pa.types.is_decimal(field.type):
+            column = _int64(pa, column)
+        table = _with(pa, table, index, column)
     return table
 
 
 def _without_decimals(pa: Any, table: Any) -> Any:
     for index, field in enumerate(table.schema):
         if pa.types.is_decimal(field.type):
-            column = _number(pa, table.column(index), field.type.scale)
-            table = table.set_column(index, pa.field(field.name, column.type), column)
+            table = _with(pa, table, index, table.column(index).cast(pa.float64()))
     return table
 
 
-def _number(pa: Any, column: Any, scale: int) -> Any:
-    if scale == 0:
-        try:
-            return column.cast(pa.int64())
-        except pa.ArrowInvalid:
-            pass
-    return column.cast(pa.float64())
+def _with(pa: Any, table: Any, index: int, column: Any) -> Any:
+    """The table with another column in that place, where it is another."""
+    field = table.schema.field(index)
+    if column.type == field.type:
+        return table
+    return table.set_column(index, pa.field(field.name, column.type), column)
+
+
+def _int64(pa: Any, column: Any) -> Any:
+    try:
+        return column.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return column
 
 
 def _package(name: str) -> Any:
