@@ -139,6 +139,21 @@ def test_a_client_that_leaves_cancels_its_query(service: Service) -> None:
     assert service.client.get("/v1/queries/" + number).json()["state"] == "cancelled"
 
 
+async def test_clients_that_leave_early_cost_no_lane(service: Service) -> None:
+    """Queries that were given up before their first row do not use up the lanes."""
+    sql = "select sum(a.range * b.range) from range(9999999) a, range(99999) b"
+    async with httpx.AsyncClient(
+        base_url=service.told["url"], headers=service.client.headers, trust_env=False, timeout=30
+    ) as client:
+        for pause in (0.0, 0.001, 0.005, 0.02, 0.1) * 3:
+            asked = asyncio.create_task(client.post("/v1/query", json={"sql": sql}))
+            await asyncio.sleep(pause)
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+        answer = await client.post("/v1/query", json={"sql": "select 1 a"})
+    assert answer.status_code == 200
+
+
 def test_a_stalled_reader_stops_the_stream(service: Service) -> None:
     """While a client does not read, no more of the result is made than a few buffers hold."""
     with service.client.stream("POST", "/v1/query", json={"sql": LONG}) as response:

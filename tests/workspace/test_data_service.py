@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from ropeway import config
-from ropeway.errors import QueryFailed, Refused
+from ropeway.errors import HomeUnreachable, QueryFailed, Refused
 from ropeway.wire import Query
 from ropeway.workspace.data_service import DataService
 
@@ -61,6 +61,20 @@ async def test_a_dead_one_is_started_again(service: DataService) -> None:
     assert service._process is not None
     os.kill(service._process.pid, signal.SIGKILL)
     await service._process.wait()
+    assert await ask(service, "select 1 a") == [{"a": 1}]
+
+
+async def test_a_process_that_dies_midway_is_an_error(service: DataService) -> None:
+    """A query whose process dies is not put to the next one; the query after it is answered."""
+    sql = "select sum(a.range * b.range) from range(9999999) a, range(99999) b"
+    await service.datasets()
+    process = service._process
+    assert process is not None
+    asked = asyncio.create_task(ask(service, sql))
+    await asyncio.sleep(0.3)
+    process.kill()
+    with pytest.raises(HomeUnreachable):
+        await asked
     assert await ask(service, "select 1 a") == [{"a": 1}]
 
 

@@ -44,8 +44,10 @@ class DataService:
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
         self._address: _Address | None = None
+        # A connection for each request: then "refused" alone says that the process is dead, and
+        # a query that killed it is not put to its successor.
         self._client = httpx.AsyncClient(
-            timeout=_QUIET, trust_env=False, limits=httpx.Limits(max_connections=None)
+            timeout=_QUIET, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
         )
 
     async def datasets(self) -> tuple[wire.Dataset, ...]:
@@ -96,10 +98,17 @@ class DataService:
             async for chunk in response.aiter_raw():
                 yield chunk
         except httpx.HTTPError as error:
-            summary = await self.summary(number)
-            if summary.error:
+            summary = await self._last_word(number)
+            if summary is not None and summary.error:
                 raise RopewayError.from_json(summary.error) from None
             raise HomeUnreachable("The data service broke off its answer.") from error
+
+    async def _last_word(self, number: str) -> wire.Summary | None:
+        """The summary of a query that broke off; None where its process died with it."""
+        try:
+            return await self.summary(number)
+        except RopewayError:
+            return None
 
     async def _ask(self, method: str, path: str) -> dict[str, Any]:
         response = await self._send(method, path)
@@ -126,9 +135,12 @@ class DataService:
                 response = await self._client.send(request, stream=True)
             except httpx.TransportError as error:
                 await self._gone(address)
-                if attempt == 2:
-                    raise HomeUnreachable("The data service does not answer.") from error
-                continue
+                if attempt == 1 and isinstance(error, httpx.ConnectError):
+                    continue
+                raise HomeUnreachable(
+                    "The data service broke off before it answered.",
+                    hint="It starts again with the next query; ask for less if this one was large.",
+                ) from error
             if response.status_code != 401 or attempt == 2:
                 return response
             # Another process took the port of the one that died.

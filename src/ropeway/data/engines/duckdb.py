@@ -62,8 +62,8 @@ class Engine:
         self._lock(sources)
 
     def begin(self, sql: str, params: Mapping[str, Any]) -> Run:
-        """A run of `sql`, not started; waits while all lanes are taken."""
-        return Run(self._lanes.get(), self._lanes, sql, params)
+        """A run of `sql`, not started."""
+        return Run(self._lanes, sql, params)
 
     def _open(self, name: str, files: Files) -> Dataset:
         try:
@@ -98,12 +98,11 @@ class Run:
 
     def __init__(
         self,
-        lane: duckdb.DuckDBPyConnection,
         lanes: queue.SimpleQueue[duckdb.DuckDBPyConnection],
         sql: str,
         params: Mapping[str, Any],
     ) -> None:
-        self._lane: duckdb.DuckDBPyConnection | None = lane
+        self._lane: duckdb.DuckDBPyConnection | None = None
         self._lanes = lanes
         self._sql = sql
         self._params = params
@@ -111,10 +110,10 @@ class Run:
         self.columns: tuple[Column, ...] = ()
 
     def start(self) -> pa.Schema:
-        """Begin; returns when the first rows are ready. Raises `RopewayError`."""
-        assert self._lane is not None
+        """Begin, in a free lane; returns when the first rows are ready. Raises `RopewayError`."""
+        self._lane = lane = self._lanes.get()
         try:
-            relation = self._lane.sql(self._sql, params=dict(self._params))
+            relation = lane.sql(self._sql, params=dict(self._params))
             self.columns = tuple(
                 Column(str(name), str(kind))
                 for name, kind in zip(relation.columns, relation.types, strict=True)
