@@ -79,7 +79,7 @@ export class Polling implements IDisposable {
   private _schedule(): void {
     clearTimeout(this._timer);
     if (this._running) {
-      const delay = Math.min(INTERVAL_MS * 2 ** Math.min(this._failures, 8), LONGEST_MS);
+      const delay = Math.min(INTERVAL_MS * 2 ** Math.max(0, this._failures - 1), LONGEST_MS);
       this._timer = setTimeout(() => this._tick(), delay);
     }
   }

@@ -143,6 +143,13 @@ class Process:
                 self.process.wait()
             self.process = None
 
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
     def api(self, path: str, method: str = "GET", body: object = None) -> Any:
         return ask(f"{self.url}/{path}", self.token, method, body)
 
@@ -210,6 +217,14 @@ def gpu(workspace: Process, plain: Process) -> Iterator[Process]:
     )
     yield plain
     disconnect(workspace, "gpu")
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Wait until something is so, 20 seconds at most."""
+    end = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < end, "it did not happen within 20 seconds"
+        time.sleep(0.05)
 
 
 def disconnect(workspace: Process, name: str) -> None:

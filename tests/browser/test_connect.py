@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Locator, Page, Response, expect
 
-from .conftest import Open, Process, disconnect, run
+from .conftest import Open, Process, disconnect, run, until
 
 
 @pytest.mark.parametrize("app", ["/doc/tree", "/lab/tree", "/notebooks"])
@@ -73,7 +73,7 @@ def test_a_wrong_token_is_explained_and_the_fields_stay(
     """What was typed stays, the message and the hint stand beside it, and Esc gives up."""
     open_notebook("1")
     dialog = add_runtime(page, plain.url, token="wrong", name="gpu")
-    expect(dialog.get_by_role("alert")).to_contain_text("token")
+    expect(dialog.locator(".rw-Problem-message")).to_contain_text("token")
     expect(dialog.locator(".rw-Problem-hint")).not_to_be_empty()
     expect(dialog.get_by_label("URL of its Jupyter server")).to_have_value(plain.url)
     expect(dialog.get_by_label("Token", exact=True)).to_have_value("wrong")
@@ -105,17 +105,25 @@ def test_moves_to_another_runtime_and_back_by_keyboard(
 def test_says_in_words_that_a_runtime_is_gone(
     page: Page, open_notebook: Open, workspace: Process, start_plain: Callable[[], Process]
 ) -> None:
-    """When the runtime of an open notebook ends, its button says so."""
+    """When the runtime of an open notebook ends, its button says so with the next look."""
+    page.clock.install()
     box = start_plain()
     body = {"url": box.url, "token": box.token, "name": "box"}
     workspace.api("ropeway/api/runtimes", "POST", body)
     try:
         open_notebook("1", kernelspec=kernelspec("box.python3"))
         expect(page.get_by_role("button", name="Runtime: box", exact=True)).to_be_visible()
-        box.stop()
+        box.kill()
+        until(lambda: state_of(workspace, "box") == "unreachable")
+        page.clock.fast_forward(6_000)  # the page looks every 5 seconds
         expect(page.get_by_role("button", name="Runtime: box unreachable")).to_be_visible()
     finally:
         disconnect(workspace, "box")
+
+
+def state_of(workspace: Process, name: str) -> str:
+    runtimes = workspace.api("ropeway/api/runtimes")["runtimes"]
+    return next(str(runtime["state"]) for runtime in runtimes if runtime["name"] == name)
 
 
 def kernelspec(name: str) -> dict[str, str]:

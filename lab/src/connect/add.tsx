@@ -131,7 +131,7 @@ function Form({ name, offerUse, problem, working }: IFormProps): JSX.Element {
           <input type="checkbox" name="use" defaultChecked /> Use it in this notebook
         </label>
       )}
-      <div role="alert">{problem && <Problem {...problem} />}</div>
+      <div role="alert">{problem && <Problem problem={problem} />}</div>
       <div role="status" className="rw-Working">
         {working && (
           <>

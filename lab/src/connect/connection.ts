@@ -178,10 +178,19 @@ export class Connection implements IDisposable {
       switchingTo: this._switchingTo,
       wants: wantedRuntime(this._panel.content.model)
     });
-    const runtime = this._view.runtime;
-    const measured = runtime?.state === 'connected' && !this._switchingTo ? runtime.name : null;
-    this._usage.aim(measured, this.session.session?.kernel?.id ?? null);
+    this._measure(status);
     this._changed.emit();
+  }
+
+  /** Without the agent a runtime is measured by its kernel, which has to be up for that. */
+  private _measure(status: string): void {
+    const runtime = this._view.runtime;
+    const canMeasure =
+      runtime?.state === 'connected' &&
+      !this._switchingTo &&
+      (runtime.agent || status === 'idle' || status === 'busy');
+    const kernel = this.session.session?.kernel?.id ?? null;
+    this._usage.aim(canMeasure ? runtime.name : null, canMeasure ? kernel : null);
   }
 
   /** The kernel's status, `busy` only when it has lasted. */

@@ -1,3 +1,4 @@
+import { MenuSvg } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { Menu } from '@lumino/widgets';
 
@@ -17,7 +18,7 @@ export function createMenu(
   runtimes: IRuntimes,
   connection: Connection
 ): Menu {
-  const menu = new Menu({ commands });
+  const menu = new MenuSvg({ commands });
   menu.addClass('rw-Menu');
   menu.node.setAttribute('aria-label', 'Runtime of this notebook');
   const { missing } = connection.view;
@@ -29,7 +30,7 @@ export function createMenu(
   for (const runtime of runtimes.runtimes) {
     menu.addItem({ command: CommandIDs.use, args: { runtime: runtime.name } });
     if (runtime.state === 'connected' && runtime.kernels.length > 1) {
-      const submenu = new Menu({ commands });
+      const submenu = new MenuSvg({ commands });
       submenu.title.label = `Kernels of ${runtime.name}`;
       for (const kernel of runtime.kernels) {
         const args = { runtime: runtime.name, kernel: kernel.name };

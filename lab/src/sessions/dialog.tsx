@@ -55,7 +55,7 @@ function Manage({ model }: { model: SessionsModel }): JSX.Element {
   const { runtimes, loaded, problem } = model.runtimes;
   return (
     <>
-      {problem && <Problem {...problem} />}
+      {problem && <Problem problem={problem} />}
       {!loaded && !problem && <p>Asking the workspace…</p>}
       {runtimes.map(runtime => (
         <RuntimeSection

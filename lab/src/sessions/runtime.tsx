@@ -81,8 +81,8 @@ export function RuntimeSection(props: IRuntimeSectionProps): JSX.Element {
           onCancel={() => ask(null)}
         />
       )}
-      <div role="alert">{problem && <Problem {...problem} />}</div>
-      {list.problem && <Problem {...list.problem} />}
+      <div role="alert">{problem && <Problem problem={problem} />}</div>
+      {list.problem && <Problem problem={list.problem} />}
       {runtime.state === 'connected' && (
         <SessionTable
           runtime={runtime}
