@@ -91,15 +91,9 @@ class KernelClient:
             "date": "2026-01-01T00:00:00Z",
             "version": "5.3",
         }
-        message = {
-            "header": header,
-            "parent_header": {},
-            "metadata": metadata or {},
-            "content": content,
-            "buffers": buffers or [],
-        }
-        pack = lambda part: json.dumps(part).encode()  # noqa: E731
-        self._socket.write_message(serialize_msg_to_ws_v1(message, channel, pack), binary=True)
+        parts = [json.dumps(part).encode() for part in (header, {}, metadata or {}, content)]
+        frame = serialize_msg_to_ws_v1([*parts, *(buffers or [])], channel)
+        self._socket.write_message(frame, binary=True)
         return msg_id
 
     async def receive(self) -> tuple[str, dict[str, Any]]:

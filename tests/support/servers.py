@@ -115,7 +115,6 @@ def plain_jupyter(
     if kind == "gateway":
         command = [sys.executable, "-m", "kernel_gateway", f"--KernelGatewayApp.port={port}"]
         command += [f"--KernelGatewayApp.auth_token={token}", "--KernelGatewayApp.port_retries=0"]
-        command += ["--KernelGatewayApp.list_kernels=True"]
     else:
         command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"]
         command += [f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"]
@@ -137,7 +136,7 @@ def plain_jupyter(
 def workspace(home: Path, root: Path, *options: str) -> Iterator[Server]:
     """A workspace as a user starts it, with a home folder of its own."""
     root.mkdir(parents=True, exist_ok=True)
-    environment = clean_environment(home)
+    environment = clean_environment(home) | {"SECRET_OF_HOME": "x"}
     command = [sys.executable, "-m", "ropeway", "up", str(root), "--no-browser", "--port", "0"]
     log = home / "workspace.log"
     with log.open("ab") as out:

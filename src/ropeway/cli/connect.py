@@ -114,4 +114,5 @@ async def _look(record: Record, timeout: float) -> Look:
     finally:
         await client.aclose()
     names = ", ".join(sorted(specs["kernelspecs"]))
-    return Look(record.name, address.shown, "connected", names, str(len(running)))
+    count = "?" if running is None else str(len(running))
+    return Look(record.name, address.shown, "connected", names, count)

@@ -71,7 +71,8 @@ def serve(
     app: Any = RuntimeServer.instance(config=runtime_config(root, host, port, token, retries))
     app.initialize(argv=[])
     signal.signal(signal.SIGTERM, lambda *_: app.io_loop.add_callback_from_signal(app.stop))
-    started(Listening(f"http://{_shown_host(host)}:{app.port}/", token, os.getpid()))
+    listening = Listening(f"http://{_shown_host(host)}:{app.port}/", token, os.getpid())
+    app.io_loop.add_callback(started, listening)  # behind the callback that begins to listen
     app.start()
 
 

@@ -129,6 +129,12 @@ class Bridge:
         frame = message(channel, kind, content, session=self.uplink.session_id, prefix=OURS)
         self.uplink.send(frame)
 
+    async def publish_status(self, state: str) -> None:
+        """Tell every local client the kernel's state, as a server does for its kernel."""
+        session = self.uplink.session_id
+        status = message("iopub", "status", {"execution_state": state}, session=session)
+        await self._ports.publish(status.parts)
+
     async def answer_in_band(self, content: dict[str, Any], buffers: Sequence[Part]) -> None:
         """Send an `input_reply` on stdin: the way back of the in-band road."""
         session = self.uplink.session_id

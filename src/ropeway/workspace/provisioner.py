@@ -7,6 +7,7 @@ to them a kernel of a runtime is a local one whose ports a `Bridge` serves.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -45,6 +46,8 @@ class RuntimeProvisioner(KernelProvisionerBase):
     linked = False
     _client: RuntimeClient | None = None
     _dead = False
+    _gone = False
+    _telling: asyncio.Future[None] | None = None
     _launched_at = 0.0
 
     # --- jupyter_client's interface -------------------------------------------------------------
@@ -69,21 +72,22 @@ class RuntimeProvisioner(KernelProvisionerBase):
             await self._start(runtime, kwargs.get("cwd"))
         else:
             await self._restart(runtime, kwargs.get("cwd"))
-        self._dead = False
+        self._dead = self._gone = False
         self._serve_sdk()
         info: dict[str, Any] = self.connection_info
         return info
 
     async def poll(self) -> int | None:
-        """None while the kernel may live. Not to be heard of is not death."""
-        if self._dead:
-            return 1
+        """None while the kernel may live. Not to be heard of is not death.
+
+        A kernel that vanished is not replaced by itself, which would hide that its variables are
+        lost: the page is told that it is dead, and stock's restarter that all is well.
+        """
         running = self._known_running()
-        if running is not None and self.remote_id not in running:
-            self.log.warning("kernel %s vanished from runtime %s", self.kernel_id, self.runtime)
-            self._dead = True
-            return 1
-        return None
+        if running is not None and self.remote_id not in running and not self._gone:
+            self._on_event("gone")
+        gone_unwatched = self._gone and self._restarter is None
+        return 1 if self._dead or gone_unwatched else None
 
     async def wait(self) -> int | None:
         """The kernel's end was asked of its runtime; there is nothing to wait for."""
@@ -95,7 +99,7 @@ class RuntimeProvisioner(KernelProvisionerBase):
             try:
                 await self._client.interrupt_kernel(self.remote_id)
             except KernelGone:
-                self._dead = True
+                self._on_event("gone")
 
     async def shutdown_requested(self, restart: bool = False) -> None:
         """`cleanup` or `launch_kernel` will ask the runtime."""
@@ -196,6 +200,15 @@ class RuntimeProvisioner(KernelProvisionerBase):
             return None
         return inside.as_posix()
 
+    async def remote_model(self) -> dict[str, Any] | None:
+        """The runtime's own description of the kernel, or None when it has none."""
+        if self._client is None or self.remote_id is None:
+            return None
+        try:
+            return await self._client.kernel(self.remote_id)
+        except RopewayError:
+            return None
+
     def runtime_removed(self, runtime: Runtime) -> None:
         """The runtime was disconnected: the kernel is left running there, out of our reach."""
         if runtime.client is self._client and self.bridge is not None:
@@ -210,24 +223,25 @@ class RuntimeProvisioner(KernelProvisionerBase):
             self.linked = event == "up"
         elif event == "restarting":
             self._restarted_there()
-        else:
-            self._dead = True
-            self._tell_clients("dead")
+        elif not self._gone:
+            self._gone = True
+            self._publish_dead()
 
     def _restarted_there(self) -> None:
         """The kernel died and its server restarts it: say so, and bring the SDK again."""
-        if getattr(self.parent, "_restarter", None) is None:
+        if self._restarter is None:
             self._dead = True  # a headless run must not go on with an empty kernel
             return
-        self._tell_clients("restart")
+        self._restarter._fire_callbacks("restart")
         self._send_sdk()
 
-    def _tell_clients(self, event: str) -> None:
-        restarter = getattr(self.parent, "_restarter", None)
-        if restarter is not None:
-            restarter._fire_callbacks(event)
-            if event == "dead":
-                self.parent.stop_restarter()
+    def _publish_dead(self) -> None:
+        if self.bridge is not None:
+            self._telling = asyncio.ensure_future(self.bridge.publish_status("dead"))
+
+    @property
+    def _restarter(self) -> Any:
+        return getattr(self.parent, "_restarter", None)
 
     def _known_running(self) -> dict[str, Any] | None:
         home = self.home

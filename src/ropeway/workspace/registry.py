@@ -257,7 +257,8 @@ class Registry:
                 runtime.kernels, runtime.default_kernel = self.specs.cached(runtime.name)
             return
         runtime.looked_at = begun
-        runtime.running = {str(model["id"]): model for model in running}
+        known = running is not None
+        runtime.running = {str(m["id"]): m for m in running or ()} if known else None
         found = await self.specs.update(runtime.name, runtime.client, specs)
         if self.runtimes.get(runtime.name) is runtime:
             runtime.kernels, runtime.default_kernel = found

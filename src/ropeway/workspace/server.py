@@ -27,7 +27,7 @@ class WorkspaceServer(ServerApp):
     def start_app(self) -> None:
         """Begin to listen, and say so."""
         super().start_app()
-        self.greet(self)
+        self.io_loop.add_callback(self.greet, self)  # behind the one that begins to listen
 
 
 def workspace_config(root: Path, settings: config.Config, page: str) -> TraitletsConfig:

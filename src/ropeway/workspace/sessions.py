@@ -13,7 +13,7 @@ from ropeway.workspace.provisioner import RuntimeProvisioner
 USAGE_REQUEST = "ropeway_usage_request"
 """A request on a Python kernel's control channel that the SDK answers, even while a cell runs."""
 
-USAGE_SECONDS = 3.0
+USAGE_SECONDS = 2.0
 
 
 def on_runtime(runtime: str) -> dict[str, RuntimeProvisioner]:
@@ -44,6 +44,14 @@ def describe(runtime: str, model: Mapping[str, Any], paths: Mapping[str, str]) -
         paths.get(local) if local else None,
         model.get("last_activity"),
     )
+
+
+async def own_kernels(runtime: str) -> list[dict[str, Any]]:
+    """The runtime's models of this workspace's kernels there, asked one by one."""
+    found = await asyncio.gather(
+        *(provisioner.remote_model() for provisioner in on_runtime(runtime).values())
+    )
+    return [model for model in found if model is not None]
 
 
 async def shut_down_all(kernel_manager: Any, runtime: str) -> None:

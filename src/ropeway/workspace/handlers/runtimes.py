@@ -86,6 +86,8 @@ class KernelsHandler(RopewayHandler):
         """`{"kernels": [wire.Session]}`, this workspace's and strangers'."""
         runtime = self.home.registry.get(name)
         running = await runtime.client.kernels()
+        if running is None:
+            running = await sessions.own_kernels(runtime.name)
         paths = await self._paths()
         found = [sessions.describe(runtime.name, model, paths) for model in running]
         self.answer({"kernels": [wire.to_json(session) for session in found]})
