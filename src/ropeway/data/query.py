@@ -131,11 +131,16 @@ class Answer:
         except GeneratorExit:
             raise
         except Exception as error:  # noqa: BLE001  # any error must become an answer
-            told = failed(error)
-            self._finish("cancelled" if self._cancelled else "failed", told)
-            raise told from None
+            raise self._failed(error) from None
         self._finish("done")
         yield last
+
+    def _failed(self, error: Exception) -> RopewayError:
+        """The error to raise. Not a variable where it is raised: the cycle through its traceback
+        would keep the engine until the end of the process."""
+        told = failed(error)
+        self._finish("cancelled" if self._cancelled else "failed", told)
+        return told
 
     def _stop_if_cancelled(self) -> None:
         if self._cancelled:
