@@ -50,7 +50,7 @@ class Home:
         for name in checked.tables:
             if known[name].error:
                 raise QueryFailed(
-                    f"The dataset {name} cannot be read: {known[name].error}",
+                    f"The dataset {name} cannot be read: {known[name].error}.",
                     hint="Look at it at home: ropeway data show " + name,
                 )
         values = params.decode(query.params, checked.params)

@@ -62,6 +62,14 @@ def test_the_engine_alone_reaches_nothing_else(engine: Engine, folder: Path, sql
     assert str(folder) not in str(caught.value.to_json())
 
 
+def test_a_file_that_is_no_table_is_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A dataset that cannot be opened says so without a path; home's log has the whole story."""
+    (folder / "bad.parquet").write_bytes(b"no parquet")
+    engine = Engine({"bad": expand("bad.parquet", folder)}, Limits(lanes=1))
+    assert engine.datasets[0].error == "its files cannot be read as one table (parquet)"
+    assert "bad.parquet" in caplog.text
+
+
 def test_a_lane_serves_after_a_failure(engine: Engine) -> None:
     """A query that fails gives its lane back."""
     for _ in range(3):
@@ -75,7 +83,7 @@ def test_a_lane_serves_after_a_failure(engine: Engine) -> None:
     [
         ('Binder Error: Referenced column "foo" not found', 'column "foo" not found', "Binder"),
         ("Binder Error: in /home/me/x.csv: no", "no", "/home/me"),
-        ("IO Error: No files found: C:\\data\\x.csv", "could not be read", "data"),
+        ("IO Error: No files found: C:\\data\\x.csv", "could not be read", "x.csv"),
         ("Conversion Error: Could not convert 'secret' to INT", "converted", "secret"),
         ("Invalid Input Error: CSV Error on Line: 3 secret,1", "does not fit", "secret"),
         ("something new about secret", "failed at home", "secret"),

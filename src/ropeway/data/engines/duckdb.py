@@ -8,6 +8,7 @@ paths and values.
 from __future__ import annotations
 
 import json
+import logging
 import queue
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from ropeway.data.engines.failure import explain
 from ropeway.data.sources import Files, quoted, reader
 from ropeway.errors import QueryFailed, RopewayError
 from ropeway.wire import Column, Dataset
+
+log = logging.getLogger(__name__)
 
 BATCH_ROWS = 65_536
 """Rows of one batch: large enough to compress well, small enough to hold a few in memory."""
@@ -75,7 +78,9 @@ class Engine:
                 [name],
             ).fetchall()
         except duckdb.Error as error:
-            return Dataset(name, error=explain(str(error)).message)
+            # The whole story is for home's own log; it may quote paths and lines.
+            log.warning("the dataset %s cannot be opened: %s", name, error)
+            return Dataset(name, error=f"its files cannot be read as one table ({files.kind})")
         return Dataset(name, tuple(Column(str(column), str(kind)) for column, kind in found))
 
     def _lane(self) -> duckdb.DuckDBPyConnection:
