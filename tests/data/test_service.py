@@ -107,7 +107,7 @@ def test_errors_before_the_first_byte(
 
 def test_an_error_midway_is_in_the_summary(service: Service) -> None:
     """A query that fails after its first rows ends the answer short, and the summary says why."""
-    sql = "select (case when range = 900000 then 'x' else '1' end)::int v from range(1000000)"
+    sql = "select (case when range = 9000000 then 'x' else '1' end)::int v from range(10000000)"
     with service.client.stream("POST", "/v1/query", json={"sql": sql}) as response:
         assert response.status_code == 200
         with pytest.raises(httpx.RemoteProtocolError):

@@ -85,7 +85,7 @@ async def test_errors_are_themselves(service: DataService) -> None:
     with pytest.raises(QueryFailed, match="converted"):
         await ask(
             service,
-            "select (case when range = 900000 then 'x' else '1' end)::int v from range(1000000)",
+            "select (case when range = 9000000 then 'x' else '1' end)::int v from range(10000000)",
         )
 
 
