@@ -85,7 +85,8 @@ class Notebook:
 
     async def begin(self, code: str, **more: Any) -> tuple[Ran, asyncio.Event]:
         ran, done = Ran(), asyncio.Event()
-        number = self.client.execute(code, allow_stdin=False, **more)
+        # A kernel drops what it gets right after a cell that failed, unless told not to.
+        number = self.client.execute(code, allow_stdin=False, stop_on_error=False, **more)
         self._waiting[number] = ran, done
         return ran, done
 
