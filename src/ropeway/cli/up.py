@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import click
 
 from ropeway import __version__, config
 from ropeway.errors import BadInput
+from ropeway.runtime.port import check_port
+from ropeway.workspace.here import here_process
 from ropeway.workspace.running import running_workspace
 
 
@@ -39,10 +42,16 @@ def up(folder: Path, port: int | None, host: str | None, no_browser: bool) -> No
     if (running := running_workspace(root)) is not None:
         _open_running(running, settings["workspace.browser"])
         return
-    from ropeway.workspace.here import here_process
-
-    here_process(root).launch()  # it comes up while this process still loads JupyterLab
-    _serve(root, settings, port_given=settings["workspace.port"] != _default_port())
+    port_given = settings["workspace.port"] != _default_port()
+    if port_given:
+        check_port(settings["workspace.host"], settings["workspace.port"])
+    here = here_process(root)
+    here.launch()  # it comes up while this process still loads JupyterLab
+    try:
+        _serve(root, settings, retry_ports=not port_given)
+    except BaseException:
+        asyncio.run(here.stop())
+        raise
 
 
 def _checked(folder: Path) -> Path:
@@ -65,12 +74,9 @@ def _open_running(state: dict[str, Any], browser: bool) -> None:
         webbrowser.open(url)
 
 
-def _serve(root: Path, settings: config.Config, port_given: bool) -> None:
-    from ropeway.runtime.app import check_port
+def _serve(root: Path, settings: config.Config, *, retry_ports: bool) -> None:
     from ropeway.workspace.server import WorkspaceServer, first_page, serve
 
-    if port_given and settings["workspace.port"]:
-        check_port(settings["workspace.host"], settings["workspace.port"])
     page = first_page(root)
 
     def greet(server: WorkspaceServer) -> None:
@@ -82,5 +88,5 @@ def _serve(root: Path, settings: config.Config, port_given: bool) -> None:
         click.echo("  runtime    here is connected; add others under Connect")
         click.echo("Ctrl-C stops everything.")
 
-    serve(root, settings, page, retry_ports=not port_given, greet=greet)
+    serve(root, settings, page, retry_ports=retry_ports, greet=greet)
     click.echo("Stopped.")

@@ -15,7 +15,7 @@ from typing import Any
 from jupyter_server.serverapp import ServerApp
 from traitlets.config import Config as TraitletsConfig
 
-from ropeway.errors import PortInUse
+from ropeway.runtime.port import check_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +66,15 @@ def serve(
 ) -> None:
     """Run a runtime until it is stopped; `started` hears once it listens. Raises `PortInUse`."""
     token = token or secrets.token_hex(24)
-    if port and not retries:
+    if not retries:
         check_port(host, port)
     app: Any = RuntimeServer.instance(config=runtime_config(root, host, port, token, retries))
     app.initialize(argv=[])
-    signal.signal(signal.SIGTERM, lambda *_: app.io_loop.add_callback_from_signal(app.stop))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: app.stop(from_signal=True))
     listening = Listening(f"http://{_shown_host(host)}:{app.port}/", token, os.getpid())
     app.io_loop.add_callback(started, listening)  # behind the callback that begins to listen
     app.start()
-
-
-def check_port(host: str, port: int) -> None:
-    """Raise `PortInUse` when another program listens on `port`."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise PortInUse(
-                f"Port {port} on {host} cannot be used: {(error.strerror or '').lower()}.",
-                hint="Choose another with --port, or --port 0 for a free one.",
-            ) from error
 
 
 def state_text(listening: Listening) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -49,7 +50,6 @@ def _configure_server(
     server.open_browser = settings["workspace.browser"]
     server.default_url = page
     server.allow_root = True
-    server.answer_yes = True  # Ctrl-C stops, without a question
     server.jpserver_extensions = {"jupyterlab": True, "ropeway.workspace.app": True}
     server.reraise_server_extension_failures = True
     server.tornado_settings = {"compress_response": True}  # 7.2 MB of page become 2.05 MB
@@ -101,4 +101,6 @@ def serve(
     app: Any = WorkspaceServer.instance(config=made)
     app.greet = greet
     app.initialize(argv=[])
+    # Stock asks first on a terminal, and elsewhere dies of Ctrl-C without a clean-up.
+    signal.signal(signal.SIGINT, lambda *_: app.stop(from_signal=True))
     app.start()
