@@ -173,9 +173,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 
 @pytest.fixture(scope="package")
-def start_plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Process]]:
+def start_plain(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Process]:
     """Starts a Jupyter server that has never heard of Ropeway."""
-    started: list[Process] = []
 
     def start() -> Process:
         folder = tmp_path_factory.mktemp("plain")
@@ -195,28 +194,40 @@ def start_plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
             return None
 
         made.start(found)
-        started.append(made)
         return made
 
-    yield start
-    for made in started:
-        made.stop()
+    return start
 
 
 @pytest.fixture(scope="package")
-def plain(start_plain: Callable[[], Process]) -> Process:
+def plain(start_plain: Callable[[], Process]) -> Iterator[Process]:
     """A plain Jupyter server that lives as long as the tests."""
-    return start_plain()
+    made = start_plain()
+    yield made
+    made.stop()
 
 
 @pytest.fixture
 def gpu(workspace: Process, plain: Process) -> Iterator[Process]:
     """The plain server, connected as the runtime `gpu`."""
-    workspace.api(
-        "ropeway/api/runtimes", "POST", {"url": plain.url, "token": plain.token, "name": "gpu"}
-    )
+    connect(workspace, plain, "gpu")
     yield plain
     disconnect(workspace, "gpu")
+
+
+@pytest.fixture
+def box(workspace: Process, start_plain: Callable[[], Process]) -> Iterator[Process]:
+    """A plain server of this test's own, connected as the runtime `box`: it may be killed."""
+    made = start_plain()
+    connect(workspace, made, "box")
+    yield made
+    disconnect(workspace, "box")
+    made.stop()
+
+
+def connect(workspace: Process, server: Process, name: str) -> None:
+    body = {"url": server.url, "token": server.token, "name": name}
+    workspace.api("ropeway/api/runtimes", "POST", body)
 
 
 def until(happened: Callable[[], bool]) -> None:
@@ -228,9 +239,9 @@ def until(happened: Callable[[], bool]) -> None:
 
 
 def disconnect(workspace: Process, name: str) -> None:
-    """End a runtime's connection and kernels, whether it is still there or not."""
+    """End a runtime's connection, whether it is still there or not."""
     try:
-        workspace.api(f"ropeway/api/runtimes/{name}?shutdown=1", "DELETE")
+        workspace.api(f"ropeway/api/runtimes/{name}", "DELETE")
     except urllib.error.HTTPError as error:
         error.close()
 

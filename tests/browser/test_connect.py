@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Locator, Page, Response, expect
@@ -103,22 +101,42 @@ def test_moves_to_another_runtime_and_back_by_keyboard(
 
 
 def test_says_in_words_that_a_runtime_is_gone(
-    page: Page, open_notebook: Open, workspace: Process, start_plain: Callable[[], Process]
+    page: Page, open_notebook: Open, workspace: Process, box: Process
 ) -> None:
     """When the runtime of an open notebook ends, its button says so with the next look."""
     page.clock.install()
-    box = start_plain()
-    body = {"url": box.url, "token": box.token, "name": "box"}
-    workspace.api("ropeway/api/runtimes", "POST", body)
-    try:
-        open_notebook("1", kernelspec=kernelspec("box.python3"))
-        expect(page.get_by_role("button", name="Runtime: box", exact=True)).to_be_visible()
-        box.kill()
-        until(lambda: state_of(workspace, "box") == "unreachable")
-        page.clock.fast_forward(6_000)  # the page looks every 5 seconds
-        expect(page.get_by_role("button", name="Runtime: box unreachable")).to_be_visible()
-    finally:
-        disconnect(workspace, "box")
+    open_notebook("1", kernelspec=kernelspec("box.python3"))
+    expect(page.get_by_role("button", name="Runtime: box", exact=True)).to_be_visible()
+    box.kill()
+    until(lambda: state_of(workspace, "box") == "unreachable")
+    page.clock.fast_forward(6_000)  # the page looks every 5 seconds
+    expect(page.get_by_role("button", name="Runtime: box unreachable")).to_be_visible()
+
+
+def test_a_move_that_fails_is_explained_and_changes_nothing(
+    page: Page, open_notebook: Open, workspace: Process, box: Process
+) -> None:
+    """A notebook keeps its kernel when the runtime it was to move to is away."""
+    box.kill()
+    until(lambda: state_of(workspace, "box") == "unreachable")
+    cell = open_notebook("print(6 * 7)")
+    page.get_by_role("button", name="Runtime: here").click()
+    page.get_by_role("menuitem", name="box · unreachable").click()
+    expect(page.locator(".Toastify__toast")).to_contain_text("No kernel on box: It is unreachable.")
+    expect(page.get_by_role("button", name="Runtime: here", exact=True)).to_be_visible()
+    run(page, cell)
+    expect(cell.locator(".jp-OutputArea-output")).to_have_text("42\n")
+
+
+def test_a_narrow_page_keeps_the_name_and_drops_the_bars(page: Page, open_notebook: Open) -> None:
+    """At 820 pixels the button is still in the toolbar; its figures are one focus away."""
+    page.set_viewport_size({"width": 820, "height": 800})
+    open_notebook("1")
+    button = page.get_by_role("button", name="Runtime: here", exact=True)
+    expect(button).to_be_visible()
+    expect(page.get_by_role("meter")).to_have_count(0)
+    button.hover()
+    expect(page.get_by_role("tooltip")).to_contain_text("RAM")
 
 
 def state_of(workspace: Process, name: str) -> str:

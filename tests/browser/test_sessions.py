@@ -23,6 +23,8 @@ def test_shows_and_shuts_down_the_sessions_of_a_runtime(page: Page, open_noteboo
     expect(rows).to_contain_text("idle")
     rows.get_by_role("button", name="Shut down").click()
     expect(here).to_contain_text("Nothing runs here.")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Runtime: Connect", exact=True)).to_be_focused()
 
 
 def test_disconnects_a_runtime_and_leaves_its_kernels(

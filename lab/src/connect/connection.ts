@@ -1,13 +1,14 @@
-import { ISessionContext, Notification } from '@jupyterlab/apputils';
+import { ISessionContext } from '@jupyterlab/apputils';
 import { INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
 import { Kernel } from '@jupyterlab/services';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { ApiError, IKernel, IRuntime, IUsage, IApiError } from '../api';
+import { ApiError, IApiError, IKernel, IRuntime, IUsage } from '../api';
 import { UsageModel } from '../runtimes/usage';
 import { IRuntimes } from '../tokens';
 import { chooseKernel } from './choose';
+import { Progress } from './progress';
 import { describe, findRuntime, IView } from './view';
 
 /** A kernel on a machine that has to be woken may take long, but not for ever. */
@@ -86,28 +87,16 @@ export class Connection implements IDisposable {
     if (this._switchingTo) {
       return;
     }
-    const note = Notification.emit(`Starting a kernel on ${name}…`, 'in-progress', {
-      autoClose: false
-    });
+    const progress = new Progress(`Starting a kernel on ${name}…`);
     this._switchingTo = name;
     this._update();
     try {
       const kernel = this._pick(await this._reachable(name), kernelName);
       await this._change(kernel);
-      Notification.update({
-        id: note,
-        type: 'success',
-        message: `This notebook runs on ${name} now.`,
-        autoClose: 3_000
-      });
+      progress.succeed(`This notebook runs on ${name} now.`);
     } catch (reason) {
       const { message, hint } = ApiError.from(reason);
-      Notification.update({
-        id: note,
-        type: 'error',
-        message: `No kernel on ${name}: ${[message, hint].filter(part => part).join(' ')}`,
-        autoClose: false
-      });
+      progress.fail(`No kernel on ${name}: ${[message, hint].filter(part => part).join(' ')}`);
     } finally {
       this._switchingTo = null;
       this._update();

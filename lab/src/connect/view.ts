@@ -84,7 +84,9 @@ function stateOf(
     };
   }
   const [word, tone] = KERNEL_WORDS[facts.kernel.status] ?? ['', 'good'];
-  const title = `This notebook runs on ${runtime.name} (${runtime.address}).`;
+  const name = facts.kernel.name;
+  const kernel = runtime.kernels.find(k => k.name === name)?.display_name ?? name;
+  const title = `This notebook runs on ${runtime.name} (${runtime.address}) with ${kernel}.`;
   return { word, tone, title: word ? sentences(title, `Kernel: ${word}.`) : title };
 }
 

@@ -53,8 +53,15 @@ class ManageBody extends ReactWidget {
 
 function Manage({ model }: { model: SessionsModel }): JSX.Element {
   const { runtimes, loaded, problem } = model.runtimes;
+  const body = React.useRef<HTMLDivElement>(null);
+  React.useEffect(() => {
+    // What was pressed may be gone with its row: without a focus inside, Esc would do nothing.
+    if (document.activeElement === document.body) {
+      body.current?.focus();
+    }
+  });
   return (
-    <>
+    <div ref={body} tabIndex={-1}>
       {problem && <Problem problem={problem} />}
       {!loaded && !problem && <p>Asking the workspace…</p>}
       {runtimes.map(runtime => (
@@ -67,6 +74,6 @@ function Manage({ model }: { model: SessionsModel }): JSX.Element {
           onRestart={() => model.restart(runtime.name)}
         />
       ))}
-    </>
+    </div>
   );
 }

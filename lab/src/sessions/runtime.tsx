@@ -3,7 +3,7 @@ import * as React from 'react';
 import { ApiError, IApiError, IRuntime } from '../api';
 import { Problem } from '../problem';
 import { ISessionList } from './model';
-import { Question } from './question';
+import { IQuestionProps, Question } from './question';
 import { SessionTable } from './table';
 
 export interface IRuntimeSectionProps {
@@ -66,11 +66,7 @@ export function RuntimeSection(props: IRuntimeSectionProps): JSX.Element {
       )}
       {asking === 'disconnect' && (
         <Question
-          text={`Disconnect ${runtime.name}? Its kernels can go on without this workspace.`}
-          choices={[
-            ['Keep kernels running', () => void run(() => props.onDisconnect(false))],
-            ['Shut kernels down', () => void run(() => props.onDisconnect(true))]
-          ]}
+          {...disconnectQuestion(runtime, shutdown => void run(() => props.onDisconnect(shutdown)))}
           onCancel={() => ask(null)}
         />
       )}
@@ -92,4 +88,24 @@ export function RuntimeSection(props: IRuntimeSectionProps): JSX.Element {
       )}
     </section>
   );
+}
+
+/** Kernels can only be shut down where they can be reached. */
+function disconnectQuestion(
+  { name, state }: IRuntime,
+  disconnect: (shutdown: boolean) => void
+): Pick<IQuestionProps, 'text' | 'choices'> {
+  if (state !== 'connected') {
+    return {
+      text: `Disconnect ${name}? Kernels that still run there go on.`,
+      choices: [[`Disconnect ${name}`, () => disconnect(false)]]
+    };
+  }
+  return {
+    text: `Disconnect ${name}? Its kernels can go on without this workspace.`,
+    choices: [
+      ['Keep kernels running', () => disconnect(false)],
+      ['Shut kernels down', () => disconnect(true)]
+    ]
+  };
 }
