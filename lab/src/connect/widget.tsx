@@ -15,7 +15,7 @@ const COMPACT_PX = 900;
 export class ConnectWidget extends ReactWidget {
   /** `createMenu` makes the menu of this notebook, anew each time since runtimes come and go. */
   constructor(
-    panel: NotebookPanel,
+    private readonly _panel: NotebookPanel,
     private readonly _connection: Connection,
     private readonly _createMenu: (connection: Connection) => Menu
   ) {
@@ -24,12 +24,14 @@ export class ConnectWidget extends ReactWidget {
     this._compact = window.innerWidth < COMPACT_PX;
     _connection.changed.connect(this._onChanged, this);
     this._observer = new ResizeObserver(entries => this._resized(entries));
-    this._observer.observe(panel.node);
+    this._observer.observe(_panel.node);
+    _panel.addClass('rw-mod-connect');
   }
 
   override dispose(): void {
     if (!this.isDisposed) {
       this._observer.disconnect();
+      this._panel.removeClass('rw-mod-connect');
       this._connection.changed.disconnect(this._onChanged, this);
       this._menu?.dispose();
       super.dispose();
