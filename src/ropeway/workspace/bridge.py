@@ -78,7 +78,7 @@ class Bridge:
         if self.in_band is not None:
             self.in_band.close()
         await self.uplink.aclose()
-        await self._ports.close()
+        self._ports.close()
 
     async def follow(self, client: RuntimeClient, remote_id: str) -> None:
         """Become the same local kernel for another remote one: the ports stay."""
@@ -129,11 +129,11 @@ class Bridge:
         frame = message(channel, kind, content, session=self.uplink.session_id, prefix=OURS)
         self.uplink.send(frame)
 
-    async def publish_status(self, state: str) -> None:
+    def publish_status(self, state: str) -> None:
         """Tell every local client the kernel's state, as a server does for its kernel."""
         session = self.uplink.session_id
         status = message("iopub", "status", {"execution_state": state}, session=session)
-        await self._ports.publish(status.parts)
+        self._ports.publish(status.parts)
 
     async def answer_in_band(self, content: dict[str, Any], buffers: Sequence[Part]) -> None:
         """Send an `input_reply` on stdin: the way back of the in-band road."""
@@ -158,10 +158,10 @@ class Bridge:
 
     # --- from the runtime ----------------------------------------------------------------------
 
-    async def frame_received(self, frame: Frame) -> None:
+    def frame_received(self, frame: Frame) -> None:
         """Route a message of the kernel (`uplink.Listener`)."""
         if frame.channel == "iopub":
-            await self._from_iopub(frame)
+            self._from_iopub(frame)
             return
         parent = frame.decoded(1).get("msg_id", "")
         if parent.startswith(OURS):
@@ -176,9 +176,9 @@ class Bridge:
             route = self._routes.pop(parent, None)
             channel = route[0] if route else ""
         if route is not None:
-            await self._ports.answer(channel, route[1], frame.parts)
+            self._ports.answer(channel, route[1], frame.parts)
 
-    async def _from_iopub(self, frame: Frame) -> None:
+    def _from_iopub(self, frame: Frame) -> None:
         header, parent = bytes(frame.parts[0]), bytes(frame.parts[1])
         if _OURS in parent and _is_ours(frame) and _REQUEST not in header:
             return
@@ -190,7 +190,7 @@ class Bridge:
         if len(parent) <= 2 and (event := _server_event(frame)):
             self._on_event(event)
             return
-        await self._ports.publish(frame.parts)
+        self._ports.publish(frame.parts)
 
     def link_changed(self, state: State) -> None:
         """Pass the link's state on (`uplink.Listener`)."""

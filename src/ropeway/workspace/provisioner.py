@@ -7,7 +7,6 @@ to them a kernel of a runtime is a local one whose ports a `Bridge` serves.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import time
@@ -47,7 +46,6 @@ class RuntimeProvisioner(KernelProvisionerBase):
     _client: RuntimeClient | None = None
     _dead = False
     _gone = False
-    _telling: asyncio.Future[None] | None = None
     _launched_at = 0.0
 
     # --- jupyter_client's interface -------------------------------------------------------------
@@ -237,7 +235,7 @@ class RuntimeProvisioner(KernelProvisionerBase):
 
     def _publish_dead(self) -> None:
         if self.bridge is not None:
-            self._telling = asyncio.ensure_future(self.bridge.publish_status("dead"))
+            self.bridge.publish_status("dead")
 
     @property
     def _restarter(self) -> Any:

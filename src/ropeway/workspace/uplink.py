@@ -36,7 +36,7 @@ State = Literal["down", "up", "gone", "refused"]
 class Listener(Protocol):
     """Who hears what comes down the link."""
 
-    async def frame_received(self, frame: Frame) -> None:
+    def frame_received(self, frame: Frame) -> None:
         """A message from the kernel or its server."""
 
     def link_changed(self, state: State) -> None:
@@ -171,7 +171,7 @@ class Uplink:
             except (ValueError, KeyError) as error:
                 log.warning("dropped a frame from %s: %s", self.client.name, error)
                 continue
-            await self._listener.frame_received(frame)
+            self._listener.frame_received(frame)
 
     def _change(self, state: State) -> None:
         if state != self.state:
