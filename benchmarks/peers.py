@@ -27,7 +27,7 @@ from jupyter_server.services.kernels.connection.base import deserialize_binary_m
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from support.kernel_client import KernelClient
-from support.servers import Server, clean_environment, free_port, plain_jupyter, workspace
+from support.servers import Server, clean_environment, free_port, workspace
 
 NO_LIMITS = ["--ZMQChannelsWebsocketConnection.limit_rate=False"]
 PEERS = ("direct", "floor", "ropeway", "gateway-url", "kernels-mixer")
@@ -86,7 +86,9 @@ class JsonClient(StockClient):
 
 
 @contextmanager
-def jupyter(folder: Path, *options: str, environment: dict[str, str] | None = None) -> Iterator[Server]:
+def jupyter(
+    folder: Path, *options: str, environment: dict[str, str] | None = None
+) -> Iterator[Server]:
     """jupyter_server with extra options."""
     folder.mkdir(parents=True, exist_ok=True)
     port, token, log = free_port(), "benchmark-token", folder / "server.log"
@@ -122,7 +124,9 @@ def wait_for(server: Server) -> None:
 
 
 @contextmanager
-def servers(names: tuple[str, ...] = PEERS) -> Iterator[dict[str, tuple[Server, str, type[KernelClient]]]]:
+def servers(
+    names: tuple[str, ...] = PEERS,
+) -> Iterator[dict[str, tuple[Server, str, type[KernelClient]]]]:
     """Each peer as a server, the kernel to start on it and the client to use."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -141,7 +145,9 @@ def _peer(
     if name == "direct":
         yield remote, "python3", StockClient
     elif name == "floor":
-        prompt = "--ServerApp.kernel_websocket_connection_class=ropeway.runtime.agent.PromptConnection"
+        prompt = (
+            "--ServerApp.kernel_websocket_connection_class=ropeway.runtime.agent.PromptConnection"
+        )
         with jupyter(folder, *NO_LIMITS, prompt) as server:
             yield server, "python3", PromptClient
     elif name == "ropeway":

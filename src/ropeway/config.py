@@ -40,7 +40,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("workspace.host", str, "127.0.0.1", "Address the workspace listens on."),
     Setting("workspace.port", int, 8888, "Port of the workspace; 0 takes a free one."),
     Setting("workspace.browser", bool, True, "Open the browser when the workspace is up."),
-    Setting("runtimes.refresh", float, 10.0, "Seconds between two looks at each runtime."),
+    Setting("runtimes.refresh", float, 5.0, "Seconds between two looks at each runtime."),
     Setting("runtimes.timeout", float, 10.0, "Seconds a runtime may take to answer."),
     Setting("data.memory", str, "2GB", "Memory the query engine may use at home."),
     Setting("data.threads", int, 2, "Threads the query engine may use at home."),

@@ -6,21 +6,13 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-
-pytest.importorskip("playwright")
-
 from playwright.sync_api import (
     BrowserContext,
     Locator,
@@ -29,6 +21,9 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+
+from support.servers import Server, plain_jupyter
+from support.servers import workspace as start_workspace
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 ARGUMENTS = [
@@ -41,174 +36,35 @@ ARGUMENTS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
-EXTENSION = Path(__file__).parents[2] / "src/ropeway/labextension/ropeway/package.json"
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 
 expect.set_options(timeout=20_000)  # the default of 5 s is too short on two busy cores
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip where there is no browser or no built front end, and say which."""
-    here = [item for item in items if Path(__file__).parent in item.path.parents]
-    reason = "" if CHROMIUM else "no Chromium on this machine"
-    if not EXTENSION.is_file():
-        reason = "the front end is not built: npm ci && npm run build:prod in lab/"
-    for item in here if reason else []:
-        item.add_marker(pytest.mark.skip(reason=reason))
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """An environment in which nothing of this machine's own Jupyter is seen."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "ROPEWAY"))}
-    settings = folder / "config"
-    settings.mkdir(exist_ok=True)
+@pytest.fixture(scope="package")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A workspace that lets the tests see JupyterLab's own objects and looks at runtimes often."""
+    home = tmp_path_factory.mktemp("workspace")
+    settings = home / "jupyter-config"
+    settings.mkdir()
     exposed = {"expose_app_in_browser": True}
     (settings / "jupyter_server_config.json").write_text(
         json.dumps({"LabApp": exposed, "JupyterNotebookApp": exposed})
     )
-    return kept | {
-        "HOME": str(folder),
-        "ROPEWAY_HOME": str(folder / "ropeway"),
-        "ROPEWAY_RUNTIMES_REFRESH": "1",
-        "JUPYTER_CONFIG_DIR": str(settings),
-        "JUPYTER_DATA_DIR": str(folder / "data"),
-        "JUPYTER_RUNTIME_DIR": str(folder / "run"),
-        "IPYTHONDIR": str(folder / "ipython"),
-    }
-
-
-def ask(url: str, token: str, method: str = "GET", body: object = None) -> Any:
-    """The JSON that a server answers."""
-    request = urllib.request.Request(
-        url,
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Authorization": f"token {token}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return json.loads(answer.read() or b"null")
-
-
-@dataclass
-class Process:
-    """A server that was started for the tests."""
-
-    command: list[str]
-    folder: Path
-    url: str = ""
-    token: str = ""
-    process: subprocess.Popen[bytes] | None = None
-    root: Path = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.root = self.folder / "files"
-        self.root.mkdir()
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "server.log"
-
-    def start(self, found: Callable[[], tuple[str, str] | None]) -> None:
-        """Start it and wait until `found` gives its URL and token and it answers there."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command,
-                env=environment(self.folder),
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        end = time.monotonic() + 60
-        while True:
-            place = found()
-            if place:
-                self.url, self.token = place
-                try:
-                    self.api("api/status")
-                    return
-                except OSError:
-                    pass
-            if self.process.poll() is not None or time.monotonic() > end:
-                pytest.fail(self.log.read_text()[-3000:])
-            time.sleep(0.1)
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.terminate()
-            try:
-                self.process.wait(15)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-            self.process = None
-
-    def kill(self) -> None:
-        """End it as a power cut would."""
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def api(self, path: str, method: str = "GET", body: object = None) -> Any:
-        return ask(f"{self.url}/{path}", self.token, method, body)
+    often = {"ROPEWAY_RUNTIMES_REFRESH": "1"}
+    with start_workspace(home, home / "files", variables=often) as server:
+        yield server
 
 
 @pytest.fixture(scope="package")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """A workspace as `ropeway` starts it."""
-    folder = tmp_path_factory.mktemp("workspace")
-    made = Process([], folder)
-    made.command = [sys.executable, "-m", "ropeway", "--no-browser", "--port", "0", str(made.root)]
-
-    def found() -> tuple[str, str] | None:
-        for path in (folder / "ropeway" / "workspaces").glob("*/workspace.json"):
-            state = json.loads(path.read_text())
-            return state["url"].rstrip("/").removesuffix("/lab"), state["token"]
-        return None
-
-    made.start(found)
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="package")
-def start_plain(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Process]:
-    """Starts a Jupyter server that has never heard of Ropeway."""
-
-    def start() -> Process:
-        folder = tmp_path_factory.mktemp("plain")
-        token = secrets.token_hex(16)
-        made = Process([], folder)
-        made.command = [
-            *(sys.executable, "-m", "jupyter_server", "--ServerApp.ip=127.0.0.1"),
-            *("--no-browser", "--ServerApp.port=0", "--ServerApp.allow_root=True"),
-            *(f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={made.root}"),
-            "--ServerApp.jpserver_extensions={}",
-        ]
-
-        def found() -> tuple[str, str] | None:
-            for path in (folder / "run").glob("jpserver-*.json"):
-                if text := path.read_text():
-                    return json.loads(text)["url"].rstrip("/"), token
-            return None
-
-        made.start(found)
-        return made
-
-    return start
-
-
-@pytest.fixture(scope="package")
-def plain(start_plain: Callable[[], Process]) -> Iterator[Process]:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A plain Jupyter server that lives as long as the tests."""
-    made = start_plain()
-    yield made
-    made.stop()
+    with plain_jupyter(tmp_path_factory.mktemp("plain")) as server:
+        yield server
 
 
 @pytest.fixture
-def gpu(workspace: Process, plain: Process) -> Iterator[Process]:
+def gpu(workspace: Server, plain: Server) -> Iterator[Server]:
     """The plain server, connected as the runtime `gpu`."""
     connect(workspace, plain, "gpu")
     yield plain
@@ -216,18 +72,24 @@ def gpu(workspace: Process, plain: Process) -> Iterator[Process]:
 
 
 @pytest.fixture
-def box(workspace: Process, start_plain: Callable[[], Process]) -> Iterator[Process]:
+def box(workspace: Server, tmp_path: Path) -> Iterator[Server]:
     """A plain server of this test's own, connected as the runtime `box`: it may be killed."""
-    made = start_plain()
-    connect(workspace, made, "box")
-    yield made
-    disconnect(workspace, "box")
-    made.stop()
+    with plain_jupyter(tmp_path) as server:
+        connect(workspace, server, "box")
+        yield server
+        disconnect(workspace, "box")
 
 
-def connect(workspace: Process, server: Process, name: str) -> None:
+def connect(workspace: Server, server: Server, name: str) -> None:
+    """Connect a server as a runtime."""
     body = {"url": server.url, "token": server.token, "name": name}
-    workspace.api("ropeway/api/runtimes", "POST", body)
+    status, answer = workspace.api("/ropeway/api/runtimes", "POST", body)
+    assert status == 201, answer
+
+
+def disconnect(workspace: Server, name: str) -> None:
+    """End a runtime's connection, whether it is still there or not."""
+    workspace.api(f"/ropeway/api/runtimes/{name}", "DELETE")
 
 
 def until(happened: Callable[[], bool]) -> None:
@@ -238,16 +100,8 @@ def until(happened: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def disconnect(workspace: Process, name: str) -> None:
-    """End a runtime's connection, whether it is still there or not."""
-    try:
-        workspace.api(f"ropeway/api/runtimes/{name}", "DELETE")
-    except urllib.error.HTTPError as error:
-        error.close()
-
-
 @pytest.fixture(scope="package")
-def context(workspace: Process) -> Iterator[BrowserContext]:
+def context(workspace: Server) -> Iterator[BrowserContext]:
     """One browser for all tests, so that the 7 MB of JupyterLab are loaded once."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -270,7 +124,7 @@ def refuse(route: Route) -> None:
 
 @pytest.fixture
 def page(
-    context: BrowserContext, workspace: Process, request: pytest.FixtureRequest
+    context: BrowserContext, workspace: Server, request: pytest.FixtureRequest
 ) -> Iterator[Page]:
     """A fresh page; the kernels that it started end with it."""
     made = context.new_page()
@@ -279,8 +133,8 @@ def page(
         name = request.node.name.replace("/", "-")
         made.screenshot(path=Path(shots) / f"{name}.png")
     made.close()
-    for session in workspace.api("api/sessions"):
-        workspace.api(f"api/sessions/{session['id']}", "DELETE")
+    for session in workspace.api("/api/sessions")[1]:
+        workspace.api(f"/api/sessions/{session['id']}", "DELETE")
 
 
 IS_READY = """async () => {
@@ -301,7 +155,7 @@ Open = Callable[..., Locator]
 
 
 @pytest.fixture
-def open_notebook(page: Page, workspace: Process) -> Open:
+def open_notebook(page: Page, workspace: Server) -> Open:
     """Opens a new notebook with one cell in an app and gives its cell, its kernel being idle."""
 
     def go(source: str, app: str = "/doc/tree", **metadata: Any) -> Locator:

@@ -6,7 +6,9 @@ import pytest
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Locator, Page, Response, expect
 
-from .conftest import Open, Process, disconnect, run, until
+from support.servers import Server
+
+from .conftest import Open, disconnect, run, until
 
 
 @pytest.mark.parametrize("app", ["/doc/tree", "/lab/tree", "/notebooks"])
@@ -35,7 +37,7 @@ def add_runtime(page: Page, url: str, token: str = "", name: str = "") -> Locato
 
 
 def test_adds_a_server_by_its_url_and_runs_the_notebook_there(
-    page: Page, open_notebook: Open, workspace: Process, plain: Process
+    page: Page, open_notebook: Open, workspace: Server, plain: Server
 ) -> None:
     """A URL as a server prints it is enough; the notebook moves there, and no token is seen."""
     seen: list[str] = []
@@ -46,7 +48,7 @@ def test_adds_a_server_by_its_url_and_runs_the_notebook_there(
         expect(dialog).to_be_hidden()
         expect(page.get_by_role("button", name="Runtime: gpu", exact=True)).to_be_visible()
         run(page, cell)
-        expect(cell.locator(".jp-OutputArea-output")).to_have_text(f"{plain.folder}\n")
+        expect(cell.locator(".jp-OutputArea-output")).to_have_text(f"{plain.root.parent / 'home'}\n")
         assert plain.token not in page.content()
         assert plain.token not in page.evaluate("JSON.stringify({...localStorage})")
         assert any('"gpu"' in text for text in seen)
@@ -66,7 +68,7 @@ def text_of(answer: Response) -> str:
 
 
 def test_a_wrong_token_is_explained_and_the_fields_stay(
-    page: Page, open_notebook: Open, plain: Process
+    page: Page, open_notebook: Open, plain: Server
 ) -> None:
     """What was typed stays, the message and the hint stand beside it, and Esc gives up."""
     open_notebook("1")
@@ -81,7 +83,7 @@ def test_a_wrong_token_is_explained_and_the_fields_stay(
 
 
 def test_moves_to_another_runtime_and_back_by_keyboard(
-    page: Page, open_notebook: Open, gpu: Process
+    page: Page, open_notebook: Open, gpu: Server
 ) -> None:
     """The menu opens, moves and chooses with keys alone, and marks the current runtime."""
     open_notebook("1")
@@ -101,7 +103,7 @@ def test_moves_to_another_runtime_and_back_by_keyboard(
 
 
 def test_says_in_words_that_a_runtime_is_gone(
-    page: Page, open_notebook: Open, workspace: Process, box: Process
+    page: Page, open_notebook: Open, workspace: Server, box: Server
 ) -> None:
     """When the runtime of an open notebook ends, its button says so with the next look."""
     page.clock.install()
@@ -114,7 +116,7 @@ def test_says_in_words_that_a_runtime_is_gone(
 
 
 def test_a_move_that_fails_is_explained_and_changes_nothing(
-    page: Page, open_notebook: Open, workspace: Process, box: Process
+    page: Page, open_notebook: Open, workspace: Server, box: Server
 ) -> None:
     """A notebook keeps its kernel when the runtime it was to move to is away."""
     box.kill()
@@ -139,8 +141,8 @@ def test_a_narrow_page_keeps_the_name_and_drops_the_bars(page: Page, open_notebo
     expect(page.get_by_role("tooltip")).to_contain_text("RAM")
 
 
-def state_of(workspace: Process, name: str) -> str:
-    runtimes = workspace.api("ropeway/api/runtimes")["runtimes"]
+def state_of(workspace: Server, name: str) -> str:
+    runtimes = workspace.api("/ropeway/api/runtimes")[1]["runtimes"]
     return next(str(runtime["state"]) for runtime in runtimes if runtime["name"] == name)
 
 

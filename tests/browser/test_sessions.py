@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, Page, expect
 
-from .conftest import Open, Process
+from support.servers import Server
+
+from .conftest import Open
 
 
 def manage(page: Page) -> Locator:
@@ -28,10 +30,10 @@ def test_shows_and_shuts_down_the_sessions_of_a_runtime(page: Page, open_noteboo
 
 
 def test_disconnects_a_runtime_and_leaves_its_kernels(
-    page: Page, open_notebook: Open, gpu: Process
+    page: Page, open_notebook: Open, gpu: Server
 ) -> None:
     """Disconnecting asks what becomes of the kernels; those that are kept go on running."""
-    stranger = gpu.api("api/kernels", "POST", {"name": "python3"})
+    stranger = gpu.api("/api/kernels", "POST", {"name": "python3"})[1]
     open_notebook("1")
     dialog = manage(page)
     region = dialog.get_by_role("region", name="gpu")
@@ -40,5 +42,5 @@ def test_disconnects_a_runtime_and_leaves_its_kernels(
     expect(region.get_by_role("button", name="Cancel")).to_be_focused()
     region.get_by_role("button", name="Keep kernels running").click()
     expect(region).to_be_hidden()
-    assert stranger["id"] in [kernel["id"] for kernel in gpu.api("api/kernels")]
-    gpu.api(f"api/kernels/{stranger['id']}", "DELETE")
+    assert stranger["id"] in [kernel["id"] for kernel in gpu.api("/api/kernels")[1]]
+    gpu.api(f"/api/kernels/{stranger['id']}", "DELETE")

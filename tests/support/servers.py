@@ -133,10 +133,12 @@ def plain_jupyter(
 
 
 @contextmanager
-def workspace(home: Path, root: Path, *options: str) -> Iterator[Server]:
-    """A workspace as a user starts it, with a home folder of its own."""
+def workspace(
+    home: Path, root: Path, *options: str, variables: dict[str, str] | None = None
+) -> Iterator[Server]:
+    """A workspace as a user starts it, with a home folder and environment variables of its own."""
     root.mkdir(parents=True, exist_ok=True)
-    environment = clean_environment(home) | {"SECRET_OF_HOME": "x"}
+    environment = clean_environment(home) | {"SECRET_OF_HOME": "x"} | (variables or {})
     command = [sys.executable, "-m", "ropeway", "up", str(root), "--no-browser", "--port", "0"]
     log = home / "workspace.log"
     with log.open("ab") as out:

@@ -348,3 +348,15 @@ async def test_starting_on_a_dead_runtime_says_why(
         assert "hint" in answer["message"]
     finally:
         work.api("/ropeway/api/runtimes/gone", "DELETE")
+
+
+async def test_kernels_of_a_runtime_that_is_away_can_be_given_up(
+    work: Server, own_gpu: Callable[[str], Server]
+) -> None:
+    """Disconnecting with ?shutdown=1 works for a runtime that no longer answers."""
+    lost = own_gpu("lost")
+    kernel = work.api("/api/kernels", "POST", {"name": "lost.python3"})[1]["id"]
+    lost.kill()
+    status, answer = work.api("/ropeway/api/runtimes/lost?shutdown=1", "DELETE")
+    assert status == 204, answer
+    assert kernel not in [model["id"] for model in work.api("/api/kernels")[1]]

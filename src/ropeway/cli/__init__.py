@@ -14,6 +14,7 @@ import click
 
 from ropeway import __version__
 from ropeway.errors import RopewayError
+from ropeway.startup import leave_out_iri_grammar
 
 COMMANDS = {
     "up": "ropeway.cli.up:up",
@@ -70,6 +71,7 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line; exits."""
+    leave_out_iri_grammar()
     sys.exit(run(args))
 
 

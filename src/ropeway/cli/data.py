@@ -26,7 +26,13 @@ from ropeway.wire import Dataset, Query, Summary
 
 @click.group()
 def data() -> None:
-    """Data at home that notebooks on any runtime may ask for."""
+    """Data at home that notebooks on any runtime may ask for.
+
+    \b
+    Examples:
+      ropeway data add sales data/sales.csv
+      ropeway data query "select count(*) from sales"
+    """
 
 
 @data.command()

@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 
 from ropeway.config import write_private
-from ropeway.runtime.app import Listening, serve, state_text
+from ropeway.startup import leave_out_iri_grammar
 
 
 def main() -> None:
     """Serve until SIGTERM."""
+    leave_out_iri_grammar()
+    from ropeway.runtime.app import Listening, serve, state_text
+
     root, state = Path(sys.argv[1]), Path(sys.argv[2])
 
     def started(listening: Listening) -> None:

@@ -48,8 +48,10 @@ class Workspace(ExtensionApp):
     async def stop_extension(self) -> None:
         """End kernels first, then the processes that they run on."""
         state_file(self.home.root).unlink(missing_ok=True)
-        await self.serverapp.kernel_manager.shutdown_all()
-        await self.home.aclose()
+        try:
+            await self.serverapp.kernel_manager.shutdown_all()
+        finally:
+            await self.home.aclose()
 
     def _runtime_removed(self, runtime: Any) -> None:
         for provisioner in list(RuntimeProvisioner.live.values()):

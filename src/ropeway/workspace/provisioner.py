@@ -93,11 +93,16 @@ class RuntimeProvisioner(KernelProvisionerBase):
 
     async def send_signal(self, signum: int) -> None:
         """SIGINT interrupts the kernel; other signals have no meaning for a runtime."""
-        if signum == signal.SIGINT and self._client is not None and self.remote_id is not None:
-            try:
-                await self._client.interrupt_kernel(self.remote_id)
-            except KernelGone:
-                self._on_event("gone")
+        if signum != signal.SIGINT or self._client is None or self.remote_id is None:
+            return
+        try:
+            await self._client.interrupt_kernel(self.remote_id)
+        except KernelGone:
+            self._on_event("gone")
+        except RopewayError:
+            # A shutdown interrupts first; out of reach is no reason not to shut down.
+            if not self.parent.shutting_down:
+                raise
 
     async def shutdown_requested(self, restart: bool = False) -> None:
         """`cleanup` or `launch_kernel` will ask the runtime."""
@@ -120,10 +125,17 @@ class RuntimeProvisioner(KernelProvisionerBase):
         if bridge is not None:
             await bridge.aclose()
         if self._client is not None and self.remote_id is not None:
-            try:
-                await self._client.delete_kernel(self.remote_id)
-            except RopewayError as error:
-                self.log.warning("could not end kernel %s: %s", self.kernel_id, error.message)
+            await self._delete(self._client, self.remote_id)
+
+    async def _delete(self, client: RuntimeClient, remote_id: str) -> None:
+        runtime = self._home().registry.runtimes.get(self.runtime)
+        if runtime is not None and runtime.state in ("unreachable", "refused"):
+            self.log.warning("kernel %s may go on: %s", self.kernel_id, runtime.detail)
+            return
+        try:
+            await client.delete_kernel(remote_id)
+        except RopewayError as error:
+            self.log.warning("kernel %s may go on: %s", self.kernel_id, error.message)
 
     # --- starting -------------------------------------------------------------------------------
 

@@ -173,7 +173,7 @@ class Registry:
         remembered: RuntimeList,
         specs: SpecCache,
         *,
-        refresh: float = 10.0,
+        refresh: float = 5.0,
         timeout: float = 10.0,
     ) -> None:
         self.runtimes: dict[str, Runtime] = {}
