@@ -198,6 +198,7 @@ async def test_restart_gives_a_fresh_kernel(work: Server, runtime: str) -> None:
 async def test_a_kernel_that_dies_is_restarted_and_told(work: Server, runtime: str) -> None:
     """When the kernel's process dies, the page hears of it, and the next cell runs."""
     async with opened(work, RUNTIMES[runtime]) as client:
+        await client.execute("1")  # the page is connected once a reply came
         client.send(
             "shell",
             "execute_request",

@@ -9,6 +9,7 @@ the way back. Two kinds of message stay between runtime and home: in-band reques
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -27,6 +28,11 @@ OURS = "ropeway-"
 _OURS = OURS.encode()
 _REQUEST = wire.REQUEST_TYPE.encode()
 _ROUTES_KEPT = 10_000
+
+LINK_SECONDS = 60.0
+REATTACH_TRIES = 8
+REATTACH_PAUSE = 0.5
+ANSWER_SECONDS = 4.0
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +93,28 @@ class Bridge:
         self.uplink = Uplink(client, remote_id, self)
         self.uplink.start()
 
+    async def reattach(self, before_clients: Callable[[], None]) -> bool:
+        """Reach a kernel again that its server restarts by itself; False when it stays silent.
+
+        `before_clients` may send first, once the kernel answers.
+
+        The server may give it new ports, to which only new connections lead, and does not say
+        when: dial until the kernel answers. What clients send meanwhile waits.
+        """
+        uplink = self.uplink
+        uplink.hold()
+        try:
+            for _ in range(REATTACH_TRIES):
+                await asyncio.sleep(REATTACH_PAUSE)
+                with contextlib.suppress(TimeoutError):
+                    await uplink.redial(LINK_SECONDS)
+                    await self.ask("shell", "kernel_info_request", {}, ANSWER_SECONDS)
+                    before_clients()
+                    return True
+            return False
+        finally:
+            uplink.release()
+
     async def wait_up(self, timeout: float) -> None:
         """Wait until the kernel can be spoken to.
 
@@ -118,16 +146,16 @@ class Bridge:
         frame = message(channel, kind, content, session=self.uplink.session_id, prefix=OURS)
         msg_id = frame.decoded(0)["msg_id"]
         future = self._asked[msg_id] = asyncio.get_running_loop().create_future()
-        self.uplink.send(frame)
+        self.uplink.send(frame, even_if_held=True)
         try:
             return await asyncio.wait_for(future, timeout)
         finally:
             self._asked.pop(msg_id, None)
 
     def tell(self, channel: str, kind: str, content: dict[str, Any]) -> None:
-        """Send a request of our own whose reply nobody awaits."""
+        """Send a request of our own whose reply nobody awaits, before what clients wait to send."""
         frame = message(channel, kind, content, session=self.uplink.session_id, prefix=OURS)
-        self.uplink.send(frame)
+        self.uplink.send(frame, even_if_held=True)
 
     def publish_status(self, state: str) -> None:
         """Tell every local client the kernel's state, as a server does for its kernel."""

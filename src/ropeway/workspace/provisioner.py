@@ -7,6 +7,7 @@ to them a kernel of a runtime is a local one whose ports a `Bridge` serves.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -18,14 +19,12 @@ from traitlets import Unicode
 
 from ropeway.errors import KernelGone, RopewayError, Unreachable
 from ropeway.workspace.address import HERE
-from ropeway.workspace.bridge import Bridge, Event
-from ropeway.workspace.client import START_TIMEOUT, RuntimeClient
+from ropeway.workspace.bridge import LINK_SECONDS, Bridge, Event
+from ropeway.workspace.client import RuntimeClient
 from ropeway.workspace.home import Home
 from ropeway.workspace.inband import InBand
 from ropeway.workspace.registry import Runtime
 from ropeway.workspace.sdk import bootstrap_code
-
-LINK_SECONDS = 60.0
 
 
 class RuntimeProvisioner(KernelProvisionerBase):
@@ -46,6 +45,7 @@ class RuntimeProvisioner(KernelProvisionerBase):
     _client: RuntimeClient | None = None
     _dead = False
     _gone = False
+    _reattaching: asyncio.Future[None] | None = None
     _launched_at = 0.0
 
     # --- jupyter_client's interface -------------------------------------------------------------
@@ -122,6 +122,8 @@ class RuntimeProvisioner(KernelProvisionerBase):
             return
         self.live.pop(self.kernel_id, None)
         bridge, self.bridge = self.bridge, None
+        if self._reattaching is not None:
+            self._reattaching.cancel()
         if bridge is not None:
             await bridge.aclose()
         if self._client is not None and self.remote_id is not None:
@@ -174,14 +176,12 @@ class RuntimeProvisioner(KernelProvisionerBase):
 
     async def _up(self) -> None:
         assert self.bridge is not None
-        await self.bridge.wait_up(min(LINK_SECONDS, START_TIMEOUT))
+        await self.bridge.wait_up(LINK_SECONDS)
         self._launched_at = time.monotonic()
 
     def _serve_sdk(self) -> None:
         """Answer the SDK's requests, and bring the SDK itself to a Python kernel."""
         assert self.bridge is not None
-        if str(self.kernel_spec.language).lower() != "python":
-            return
         if self.bridge.in_band is None:
             self.bridge.in_band = InBand(
                 self._home().data, self.runtime, self.kernel_id, self.bridge.answer_in_band
@@ -190,6 +190,8 @@ class RuntimeProvisioner(KernelProvisionerBase):
 
     def _send_sdk(self) -> None:
         assert self.bridge is not None
+        if str(self.kernel_spec.language).lower() != "python":
+            return
         content = {
             "code": bootstrap_code(),
             "silent": True,
@@ -243,7 +245,16 @@ class RuntimeProvisioner(KernelProvisionerBase):
             self._dead = True  # a headless run must not go on with an empty kernel
             return
         self._restarter._fire_callbacks("restart")
-        self._send_sdk()
+        if self._reattaching is None or self._reattaching.done():
+            self._reattaching = asyncio.ensure_future(self._reattach())
+
+    async def _reattach(self) -> None:
+        if self.bridge is None:
+            return
+        if await self.bridge.reattach(before_clients=self._send_sdk):
+            self.log.info("kernel %s on runtime %s is back", self.kernel_id, self.runtime)
+        else:
+            self._on_event("gone")
 
     def _publish_dead(self) -> None:
         if self.bridge is not None:

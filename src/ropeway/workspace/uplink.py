@@ -63,6 +63,7 @@ class Uplink:
         self._waiting: deque[Frame] = deque()
         self._task: asyncio.Task[None] | None = None
         self._quiet = False
+        self._held = False
 
     def start(self) -> None:
         """Begin to dial, in the background."""
@@ -89,9 +90,18 @@ class Uplink:
             websocket.close()
         await asyncio.wait_for(self.settled.wait(), timeout)
 
-    def send(self, frame: Frame) -> None:
+    def hold(self) -> None:
+        """Keep what is sent from now on, until `release`: the kernel behind is being replaced."""
+        self._held = True
+
+    def release(self) -> None:
+        """Send what was kept."""
+        self._held = False
+        self._send_waiting()
+
+    def send(self, frame: Frame, *, even_if_held: bool = False) -> None:
         """Send a frame, or keep it until the link is up again."""
-        if self._websocket is None:
+        if self._websocket is None or (self._held and not even_if_held):
             self._waiting.append(frame)
             return
         v1 = self._websocket.selected_subprotocol == V1
@@ -143,8 +153,7 @@ class Uplink:
 
     async def _serve(self, websocket: WebSocketClientConnection) -> None:
         self._websocket = websocket
-        while self._waiting:
-            self.send(self._waiting.popleft())
+        self._send_waiting()
         self._change("up")
         self.settled.set()
         try:
@@ -158,6 +167,10 @@ class Uplink:
                 self._quiet = False
             else:
                 self._change("down")
+
+    def _send_waiting(self) -> None:
+        while self._waiting and self._websocket is not None and not self._held:
+            self.send(self._waiting.popleft())
 
     async def _read(self, websocket: WebSocketClientConnection) -> None:
         unpack: Callable[[bytes], Frame]
