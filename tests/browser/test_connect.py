@@ -17,7 +17,7 @@ def test_runs_a_cell_on_the_runtime_here(page: Page, open_notebook: Open, app: s
     cell = open_notebook("print(6 * 7)", app)
     run(page, cell)
     expect(cell.locator(".jp-OutputArea-output")).to_have_text("42\n")
-    expect(page.get_by_role("button", name="Runtime: here", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Runtime: here connected", exact=True)).to_be_visible()
     ram = page.get_by_role("meter", name="RAM")
     expect(ram).to_be_visible()
     assert 0 < int(ram.get_attribute("aria-valuenow") or 0) <= 100
@@ -46,9 +46,13 @@ def test_adds_a_server_by_its_url_and_runs_the_notebook_there(
     try:
         dialog = add_runtime(page, f"{plain.url}/lab?token={plain.token}", name="gpu")
         expect(dialog).to_be_hidden()
-        expect(page.get_by_role("button", name="Runtime: gpu", exact=True)).to_be_visible()
+        expect(
+            page.get_by_role("button", name="Runtime: gpu connected", exact=True)
+        ).to_be_visible()
         run(page, cell)
-        expect(cell.locator(".jp-OutputArea-output")).to_have_text(f"{plain.root.parent / 'home'}\n")
+        expect(cell.locator(".jp-OutputArea-output")).to_have_text(
+            f"{plain.root.parent / 'home'}\n"
+        )
         assert plain.token not in page.content()
         assert plain.token not in page.evaluate("JSON.stringify({...localStorage})")
         assert any('"gpu"' in text for text in seen)
@@ -79,7 +83,7 @@ def test_a_wrong_token_is_explained_and_the_fields_stay(
     expect(dialog.get_by_label("Token", exact=True)).to_have_value("wrong")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
-    expect(page.get_by_role("button", name="Runtime: here", exact=True)).to_be_focused()
+    expect(page.get_by_role("button", name="Runtime: here connected", exact=True)).to_be_focused()
 
 
 def test_moves_to_another_runtime_and_back_by_keyboard(
@@ -87,13 +91,13 @@ def test_moves_to_another_runtime_and_back_by_keyboard(
 ) -> None:
     """The menu opens, moves and chooses with keys alone, and marks the current runtime."""
     open_notebook("1")
-    page.get_by_role("button", name="Runtime: here", exact=True).press("ArrowDown")
+    page.get_by_role("button", name="Runtime: here connected", exact=True).press("ArrowDown")
     expect(page.get_by_role("menuitemcheckbox", name="here")).to_have_attribute(
         "aria-checked", "true"
     )
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="Runtime: gpu", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Runtime: gpu connected", exact=True)).to_be_visible()
     page.get_by_role("button", name="Runtime: gpu").click()
     expect(page.get_by_role("menuitemcheckbox", name="gpu")).to_have_attribute(
         "aria-checked", "true"
@@ -108,7 +112,7 @@ def test_says_in_words_that_a_runtime_is_gone(
     """When the runtime of an open notebook ends, its button says so with the next look."""
     page.clock.install()
     open_notebook("1", kernelspec=kernelspec("box.python3"))
-    expect(page.get_by_role("button", name="Runtime: box", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Runtime: box connected", exact=True)).to_be_visible()
     box.kill()
     until(lambda: state_of(workspace, "box") == "unreachable")
     page.clock.fast_forward(6_000)  # the page looks every 5 seconds
@@ -125,7 +129,7 @@ def test_a_move_that_fails_is_explained_and_changes_nothing(
     page.get_by_role("button", name="Runtime: here").click()
     page.get_by_role("menuitem", name="box · unreachable").click()
     expect(page.locator(".Toastify__toast")).to_contain_text("No kernel on box: It is unreachable.")
-    expect(page.get_by_role("button", name="Runtime: here", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Runtime: here connected", exact=True)).to_be_visible()
     run(page, cell)
     expect(cell.locator(".jp-OutputArea-output")).to_have_text("42\n")
 
@@ -134,7 +138,7 @@ def test_a_narrow_page_keeps_the_name_and_drops_the_bars(page: Page, open_notebo
     """At 820 pixels the button is still in the toolbar; its figures are one focus away."""
     page.set_viewport_size({"width": 820, "height": 800})
     open_notebook("1")
-    button = page.get_by_role("button", name="Runtime: here", exact=True)
+    button = page.get_by_role("button", name="Runtime: here connected", exact=True)
     expect(button).to_be_visible()
     expect(page.get_by_role("meter")).to_have_count(0)
     button.hover()

@@ -19,7 +19,7 @@ export interface IFacts {
 export interface IView {
   /** The runtime's name, or "Connect". */
   label: string;
-  /** The state in words; empty when the notebook is simply connected. */
+  /** The state in words; empty while there is no kernel. */
   word: string;
   tone: Tone;
   /** Everything in sentences. */
@@ -47,7 +47,7 @@ export function describe(facts: IFacts): IView {
     return { ...base, label, word: 'no answer', tone: 'error', title };
   }
   const view = { ...base, label, ...stateOf(facts, runtime) };
-  if (missing && !view.word) {
+  if (missing && view.tone === 'good') {
     view.word = `wants ${missing}`;
   }
   if (missing) {
@@ -83,11 +83,12 @@ function stateOf(
       title: sentences(`The runtime ${runtime.name} is ${runtime.state}.`, runtime.detail)
     };
   }
-  const [word, tone] = KERNEL_WORDS[facts.kernel.status] ?? ['', 'good'];
+  const [word, tone] = KERNEL_WORDS[facts.kernel.status] ?? ['connected', 'good'];
   const name = facts.kernel.name;
   const kernel = runtime.kernels.find(k => k.name === name)?.display_name ?? name;
   const title = `This notebook runs on ${runtime.name} (${runtime.address}) with ${kernel}.`;
-  return { word, tone, title: word ? sentences(title, `Kernel: ${word}.`) : title };
+  const good = tone === 'good';
+  return { word, tone, title: good ? title : sentences(title, `Kernel: ${word}.`) };
 }
 
 /** A kernel's status in a word; those that are missing here need none. */
