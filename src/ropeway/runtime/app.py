@@ -15,7 +15,7 @@ from typing import Any
 from jupyter_server.serverapp import ServerApp
 from traitlets.config import Config as TraitletsConfig
 
-from ropeway.runtime.port import check_port
+from ropeway.runtime.port import check_port, free_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ def serve(
     token = token or secrets.token_hex(24)
     if not retries:
         check_port(host, port)
+    port = port or free_port(host)
     app: Any = RuntimeServer.instance(config=runtime_config(root, host, port, token, retries))
     app.initialize(argv=[])
     for number in (signal.SIGINT, signal.SIGTERM):

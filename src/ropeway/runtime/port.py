@@ -11,8 +11,7 @@ def check_port(host: str, port: int) -> None:
     """Raise `PortInUse` when `port` cannot be listened on; port 0 always can."""
     if not port:
         return
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+    with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -21,3 +20,14 @@ def check_port(host: str, port: int) -> None:
                 f"Port {port} on {host} cannot be used: {(error.strerror or '').lower()}.",
                 hint="Choose another with --port, or --port 0 for a free one.",
             ) from error
+
+
+def free_port(host: str) -> int:
+    """A port of `host` that nobody listens on: older servers do not say which one they took."""
+    with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
