@@ -14,7 +14,7 @@ import pytest
 
 from ropeway import cli
 
-SHELL = ("sh", "bash", "shell", "console")
+SHELL = ("", "sh", "bash", "shell", "console")
 ENDS = re.compile(r"^(\||\|\||&|&&|;|<|>|>>|2>|2>>|<<|&>)$")
 
 

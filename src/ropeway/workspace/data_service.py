@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,13 @@ import httpx
 
 from ropeway import config, wire
 from ropeway.errors import HomeUnreachable, ProtocolError, RopewayError
-
-_START = 30.0
-"""Seconds a fresh process may take until it answers."""
+from ropeway.workspace.process import Server, ServerProcess
 
 _QUIET = httpx.Timeout(10.0, read=None)
 """A query may think as long as it likes before its first byte."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Address:
-    url: str
-    token: str
-    pid: int
+log = logging.getLogger(__name__)
 
 
 class DataService:
@@ -39,11 +33,12 @@ class DataService:
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
-        self._state = config.workspace_state_dir(root) / "data.json"
+        state = config.workspace_state_dir(root) / "data.json"
+        command = [sys.executable, "-m", "ropeway.data.service", "--root", str(root)]
+        command += ["--state", str(state), "--parent", str(os.getpid())]
+        self._process = ServerProcess("data service", command, state, root)
         self._turn = asyncio.Lock()
-        self._process: asyncio.subprocess.Process | None = None
-        self._address: _Address | None = None
+        self._address: Server | None = None
         # A connection for each request: then "refused" alone says that the process is dead, and
         # a query that killed it is not put to its successor.
         self._client = httpx.AsyncClient(
@@ -82,16 +77,10 @@ class DataService:
     async def stop(self) -> None:
         """End the process, where it is ours, and with it every query."""
         async with self._turn:
-            process, self._process, self._address = self._process, None, None
+            self._address = None
             await self._client.aclose()
-            if process is not None and process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.terminate()
-                try:
-                    await asyncio.wait_for(process.wait(), 5)
-                except TimeoutError:
-                    process.kill()
-                    await process.wait()
+            if self._process.ours:
+                await self._process.stop()
 
     async def _chunks(self, number: str, response: httpx.Response) -> AsyncIterator[bytes]:
         try:
@@ -148,51 +137,34 @@ class DataService:
             await self._gone(address)
         raise AssertionError("unreachable")
 
-    async def _gone(self, address: _Address) -> None:
+    async def _gone(self, address: Server) -> None:
         async with self._turn:
             if self._address == address:
                 self._address = None
 
-    async def _running(self) -> _Address:
+    async def _running(self) -> Server:
         async with self._turn:
             if self._address is None:
-                self._address = await self._adopt() or await self._start()
+                self._address = await self._started()
             return self._address
 
-    async def _adopt(self) -> _Address | None:
-        """The process of the state file, where it answers."""
-        address = _read(self._state)
-        return address if address and await self._healthy(address) else None
-
-    async def _start(self) -> _Address:
-        if self._process is not None and self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
-        self._state.unlink(missing_ok=True)
-        self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "ropeway.data.service"),
-            *("--root", str(self._root), "--state", str(self._state)),
-            *("--parent", str(os.getpid())),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
+    async def _started(self) -> Server:
+        """A process that answers: the one that runs, or a fresh one."""
+        try:
+            for _ in range(2):
+                self._process.launch()
+                server = await self._process.ready()
+                if await self._healthy(server):
+                    return server
+                await self._process.stop()
+        except RopewayError as error:
+            # Home's own log may name the reason and places; a kernel gets neither.
+            log.error("%s", error)
+        raise HomeUnreachable(
+            "The data service at home did not start.", hint="Home's own log says why."
         )
-        deadline = asyncio.get_running_loop().time() + _START
-        while asyncio.get_running_loop().time() < deadline:
-            address = _read(self._state)
-            if address and address.pid == process.pid and await self._healthy(address):
-                return address
-            if process.returncode is not None:
-                raise HomeUnreachable(
-                    f"The data service ended at once (exit {process.returncode}).",
-                    hint="Start it by hand to see why: python -m ropeway.data.service --help",
-                )
-            await asyncio.sleep(0.03)
-        raise HomeUnreachable(f"The data service did not start within {_START:.0f} s.")
 
-    async def _healthy(self, address: _Address) -> bool:
+    async def _healthy(self, address: Server) -> bool:
         try:
             response = await self._client.get(
                 address.url + "/v1/health",
@@ -202,14 +174,6 @@ class DataService:
             return response.status_code == 200 and response.json().get("v") == wire.PROTOCOL
         except (httpx.HTTPError, ValueError):
             return False
-
-
-def _read(state: Path) -> _Address | None:
-    try:
-        body = json.loads(state.read_text("utf-8"))
-        return _Address(str(body["url"]), str(body["token"]), int(body["pid"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _error(status: int, body: bytes) -> RopewayError:
