@@ -17,7 +17,7 @@ from ropeway import config
 from ropeway.errors import RopewayError, TokenRefused
 from ropeway.workspace.address import HERE, Address
 from ropeway.workspace.client import RuntimeClient
-from ropeway.workspace.registry import Record, check_and_remember, runtime_list
+from ropeway.workspace.remembered import Record, check_and_remember, runtime_list
 from ropeway.workspace.running import find_root, running_workspace
 
 

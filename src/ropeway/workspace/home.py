@@ -11,7 +11,8 @@ from pathlib import Path
 from ropeway import config
 from ropeway.workspace.data_service import DataService
 from ropeway.workspace.here import here_process, here_runtime
-from ropeway.workspace.registry import Registry, runtime_list
+from ropeway.workspace.registry import Registry
+from ropeway.workspace.remembered import runtime_list
 from ropeway.workspace.specs import SpecCache
 
 
