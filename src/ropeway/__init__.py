@@ -6,7 +6,12 @@ itself costs nothing.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+
+if sys.version_info < (3, 10):  # noqa: UP036 (sent to kernels of any version)
+    _found = ".".join(map(str, sys.version_info[:2]))
+    raise ImportError(f"Ropeway's SDK needs Python 3.10 or newer; this kernel runs {_found}.")
 
 __version__ = "0.1.0"
 

@@ -54,6 +54,8 @@ class Config:
     values: Mapping[str, Any]
     project: Path | None
     """The `ropeway.toml` that was read, or None."""
+    given: frozenset[str] = frozenset()
+    """The keys that somebody set, even if to the default."""
 
     def __getitem__(self, key: str) -> Any:
         return self.values[key]
@@ -77,6 +79,7 @@ def load(start: Path, options: Mapping[str, Any] | None = None) -> Config:
     project = find_project(start)
     table = read_project(project) if project else {}
     values: dict[str, Any] = {}
+    asked: set[str] = set()
     for setting in SETTINGS:
         section, name = setting.key.split(".")
         given = (options or {}).get(setting.key)
@@ -85,7 +88,9 @@ def load(start: Path, options: Mapping[str, Any] | None = None) -> Config:
         if given is None and name in (body := table.get(section, {})):
             given = _check(setting, body[name], project)
         values[setting.key] = setting.default if given is None else given
-    return Config(values, project)
+        if given is not None:
+            asked.add(setting.key)
+    return Config(values, project, frozenset(asked))
 
 
 def read_project(path: Path) -> dict[str, Any]:

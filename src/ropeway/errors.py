@@ -73,12 +73,6 @@ class UnknownRuntime(NotFound):
     code = "unknown_runtime"
 
 
-class UnknownKernel(NotFound):
-    """The runtime has no such kernel."""
-
-    code = "unknown_kernel"
-
-
 class UnknownDataset(NotFound):
     """No dataset of that name was added at home."""
 
@@ -130,12 +124,6 @@ class KernelGone(RopewayError):
 
     code = "kernel_gone"
     http_status = 410
-
-
-class CellFailed(RopewayError):
-    """A cell of a headless run raised."""
-
-    code = "cell_failed"
 
 
 class Refused(RopewayError):

@@ -13,6 +13,8 @@ from typing import Any
 import nbformat
 import pytest
 
+from ropeway.notebooks.file import write_notebook
+from ropeway.notebooks.welcome import welcome_notebook
 from support.servers import Server, clean_environment
 
 
@@ -51,7 +53,7 @@ def notebook(folder: Path, *cells: str, **metadata: Any) -> Path:
 
 def outputs(path: Path) -> list[list[dict[str, Any]]]:
     """The outputs of each cell on disk."""
-    return [cell["outputs"] for cell in nbformat.read(path, 4).cells]
+    return [cell.get("outputs", []) for cell in nbformat.read(path, 4).cells]
 
 
 def test_a_notebook_runs_on_another_runtime(place: Path, gpu: Server) -> None:
@@ -73,6 +75,14 @@ def test_a_notebook_runs_here_in_its_own_folder(place: Path) -> None:
     path = notebook(place, "import os; print(os.getcwd())")
     assert call(place.parent, "run", "project/a.ipynb").returncode == 0
     assert outputs(path)[0][0]["text"] == f"{place}\n"
+
+
+def test_the_welcome_notebook_runs(place: Path) -> None:
+    """The notebook that a new workspace opens with runs from top to bottom."""
+    write_notebook(welcome_notebook(), place / "welcome.ipynb")
+    ran = call(place, "run", "welcome.ipynb")
+    assert ran.returncode == 0, ran.stderr
+    assert "This cell ran on" in str(outputs(place / "welcome.ipynb"))
 
 
 def test_a_notebook_remembers_its_runtime(place: Path, gpu: Server) -> None:

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from ropeway.cli import COMMANDS, cli
-from support.servers import clean_environment, workspace
+from support.servers import clean_environment, plain_jupyter, workspace
 
 
 def test_it_starts_serves_and_stops(tmp_path: Path) -> None:
@@ -47,6 +47,18 @@ def test_what_it_keeps_is_private(tmp_path: Path) -> None:
             assert not any(token in path.read_text() for token in tokens)
         listed = subprocess.run(["ps", "axwwo", "args"], capture_output=True, text=True).stdout
         assert not any(token in listed for token in tokens)
+
+
+def test_runtimes_are_remembered_over_a_restart(tmp_path: Path) -> None:
+    """A runtime that was connected is there again after a restart, its file for the owner alone."""
+    with plain_jupyter(tmp_path / "gpu") as gpu:
+        with workspace(tmp_path / "home", tmp_path / "files") as work:
+            body = {"url": gpu.url, "token": gpu.token, "name": "gpu"}
+            assert work.api("/ropeway/api/runtimes", "POST", body)[0] == 201
+        path = tmp_path / "home/ropeway/runtimes.json"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        with workspace(tmp_path / "home", tmp_path / "files") as work:
+            assert work.api("/api/kernels", "POST", {"name": "gpu.python3"})[0] == 201
 
 
 def test_a_second_start_finds_the_first(tmp_path: Path) -> None:
@@ -102,6 +114,21 @@ def test_a_port_in_use_is_told(tmp_path: Path) -> None:
     assert "cannot be used" in ran.stderr
     listed = subprocess.run(["ps", "axwwo", "args"], capture_output=True, text=True).stdout
     assert str(tmp_path) not in listed
+
+
+def test_the_default_port_is_meant_when_it_is_given(tmp_path: Path) -> None:
+    """Asking for the very port that is the default does not quietly take another one."""
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", 8888))
+        except OSError:
+            pass  # somebody else has it: as good
+        else:
+            taken.listen()
+        ran = start(tmp_path, "--no-browser", "--port", "8888")
+    assert ran.returncode == 2
+    assert "Port 8888" in ran.stderr
 
 
 def test_a_broken_project_file_is_told(tmp_path: Path) -> None:

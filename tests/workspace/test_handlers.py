@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -67,6 +71,27 @@ def test_kernels_of_every_runtime_have_their_logos(work: Server) -> None:
     )
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert answer.read().startswith(b"\x89PNG")
+
+
+def test_every_environment_of_a_runtime_is_offered(work: Server, gpu: Server) -> None:
+    """A kernel that is installed on a runtime while all runs is offered, and gone when removed."""
+    folder = gpu.root.parent / "home/jupyter-data/kernels/torch-env"
+    folder.mkdir(parents=True)
+    spec = {"argv": ["python", "-m", "x", "-f", "{connection_file}"], "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps({**spec, "display_name": "Torch"}))
+    offered = _wait_for_kernel(work, "gpu.torch-env", there=True)
+    assert offered["gpu.torch-env"]["spec"]["display_name"] == "Torch · gpu"
+    shutil.rmtree(folder)
+    _wait_for_kernel(work, "gpu.torch-env", there=False)
+
+
+def _wait_for_kernel(work: Server, name: str, *, there: bool) -> dict[str, Any]:
+    for _ in range(150):
+        found: dict[str, Any] = work.api("/api/kernelspecs")[1]["kernelspecs"]
+        if (name in found) == there:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{name} in the list: {not there}")
 
 
 @pytest.mark.parametrize(

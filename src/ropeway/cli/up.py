@@ -42,7 +42,7 @@ def up(folder: Path, port: int | None, host: str | None, no_browser: bool) -> No
     if (running := running_workspace(root)) is not None:
         _open_running(running, settings["workspace.browser"])
         return
-    port_given = settings["workspace.port"] != _default_port()
+    port_given = "workspace.port" in settings.given
     if port_given:
         check_port(settings["workspace.host"], settings["workspace.port"])
     here = here_process(root)
@@ -61,10 +61,6 @@ def _checked(folder: Path) -> Path:
             hint="`ropeway --help` lists the commands; `ropeway FOLDER` needs a folder.",
         )
     return folder.resolve()
-
-
-def _default_port() -> int:
-    return next(int(s.default) for s in config.SETTINGS if s.key == "workspace.port")
 
 
 def _open_running(state: dict[str, Any], browser: bool) -> None:

@@ -6,6 +6,7 @@ every fault becomes one of our errors.
 
 from __future__ import annotations
 
+import os
 import ssl
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -213,6 +214,8 @@ def _cause(error: BaseException) -> str:
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.strerror:
-            return seen.strerror.lower()
+            # asyncio writes the address into strerror; the number has the plain words.
+            number = seen.errno or 0
+            return (os.strerror(number) if number > 0 else seen.strerror).lower()
         seen = seen.__cause__ or seen.__context__
     return str(error).lower().rstrip(".") or type(error).__name__

@@ -145,6 +145,8 @@ class Registry:
         try:
             specs = await runtime.client.kernelspecs()
             running = await runtime.client.kernels()
+            if runtime.state != "connected":
+                runtime.agent = await runtime.client.usage() is not None
         except RopewayError as error:
             refused = isinstance(error, TokenRefused)
             runtime.state = "refused" if refused else "unreachable"

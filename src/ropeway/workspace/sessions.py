@@ -69,8 +69,9 @@ async def measured_by_kernel(runtime: str, kernel_id: str) -> dict[str, Any]:
     chosen = candidates.get(kernel_id) or next(iter(candidates.values()), None)
     if chosen is not None and chosen.bridge is not None and chosen.linked:
         try:
-            return await chosen.bridge.ask("control", USAGE_REQUEST, {}, USAGE_SECONDS)
-        except TimeoutError:
+            answer = await chosen.bridge.ask("control", USAGE_REQUEST, {}, USAGE_SECONDS)
+            return wire.to_json(wire.from_json(wire.Usage, answer))
+        except (TimeoutError, TypeError, ValueError):  # silent, or it answers what is no usage
             pass
     raise Unreachable(
         f"Runtime {runtime} cannot be measured right now.",

@@ -74,7 +74,6 @@ class UsageHandler(RopewayHandler):
         runtime = self.home.registry.get(name)
         kernel = self.get_query_argument("kernel", "")
         usage = await runtime.client.usage() if runtime.state == "connected" else None
-        runtime.agent = usage is not None
         self.answer(usage or await sessions.measured_by_kernel(name, kernel))
 
 
