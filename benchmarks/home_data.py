@@ -66,6 +66,12 @@ def make_csv(path: Path, rows: int) -> None:
     )
 
 
+def add_dataset(folder: Path) -> None:
+    """Make the CSV known as `sales`."""
+    command = [sys.executable, "-m", "ropeway", "data", "add", "sales", "sales.csv"]
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+
 async def measure(rows: int) -> list[dict[str, Any]]:
     """Both ways, each in a fresh kernel of the other runtime."""
     with tempfile.TemporaryDirectory() as name:
@@ -74,19 +80,14 @@ async def measure(rows: int) -> list[dict[str, Any]]:
         files.mkdir()
         make_csv(files / "sales.csv", rows)
         size = (files / "sales.csv").stat().st_size
-        subprocess.run(
-            [sys.executable, "-m", "ropeway", "data", "add", "sales", "sales.csv"],
-            cwd=files,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        add_dataset(files)
         with jupyter(folder / "gpu") as gpu, workspace(folder / "home", files) as work:
             body = {"url": gpu.url, "token": gpu.token, "name": "gpu"}
             assert work.api("/ropeway/api/runtimes", "POST", body)[0] == 201
             found = []
             with _file_server(files) as url:
                 code = {
-                    "rw.sql": SQL + "crossed = result.bytes_crossed",
+                    "rw.sql": SQL + "crossed = result.summary.bytes_sent",
                     "copy": COPY.format(url=url),
                 }
                 for peer, source in code.items():

@@ -1,7 +1,7 @@
 """The peers of the kernel benchmarks: the same kernel reached in different ways, as real servers.
 
 - `direct`: stock jupyter_server, spoken to by a stock client (Nagle's algorithm as it comes).
-- `floor`: the same kind of server with no-delay on every leg and nothing between: the best there is.
+- `floor`: such a server with no-delay on every leg and nothing between: the best there is.
 - `ropeway`: the stock server of `direct` as a runtime, through a workspace.
 - `gateway-url`: jupyter_server with `--gateway-url` to it.
 - `kernels-mixer`: jupyter_server with kernels-mixer to it.

@@ -1,0 +1,108 @@
+"""Make `BENCHMARKS.md` from the rows of the last runs: `python benchmarks/report.py`."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+INTRO = """# Benchmarks
+
+Each script runs its peers side by side in one run; only ratios inside one table mean anything.
+The rows lie in `results/`; this page is made from them by `python benchmarks/report.py`. Measured
+on {cores} shared cores, Debian, Python 3.11.
+
+    pip install '.[test,benchmark]'
+    python benchmarks/kernel.py && python benchmarks/start.py && python benchmarks/home_data.py
+"""
+
+KERNEL = """
+## A kernel on a runtime (`kernel.py`)
+
+`direct` is stock jupyter_server with a stock client. `floor` is the same with no-delay on every
+leg and nothing between. `ropeway` is the server of `direct` as a runtime, through a workspace.
+`--gateway-url` and kernels-mixer reach it too. Medians; *whole* counts the runs in which the
+output arrived whole.
+
+`in a row` are cells that follow one another, as in Run All: stock Jupyter waits 40 ms for a
+delayed acknowledgement each time. A single cell after a pause is spared that by Linux.
+
+"""
+
+START = """
+## From the command to the first cell (`start.py`)
+
+A fresh home, a browser with an empty cache, the single-document page. *Page* is what crosses the
+wire on a cold load; *idle* is the proportional memory of all processes that the command started
+(for Ropeway the workspace and the runtime `here`).
+
+"""
+
+DATA = """
+## A few rows of a large file at home (`home_data.py`)
+
+A CSV of {mb:.0f} MB at home, 5 % of its rows and 4 of its 6 columns wanted in a kernel on another
+runtime, over loopback. `copy` reads the whole file over HTTP and filters with pandas. Medians of
+three runs; over a real link the bytes that cross are the time.
+
+"""
+
+
+def main() -> None:
+    """Write the page."""
+    kernel, start, data = (rows(name) for name in ("kernel", "start", "home_data"))
+    page = INTRO.format(cores=kernel[0]["cores"]) + KERNEL + kernel_table(kernel)
+    page += START + start_table(start) + DATA.format(mb=data[0]["csv_mb"]) + data_table(data)
+    (HERE / "BENCHMARKS.md").write_text(page, "utf-8")
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    """The rows of a benchmark's last run."""
+    text = (HERE / "results" / f"{name}.jsonl").read_text("utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def kernel_table(found: list[dict[str, Any]]) -> str:
+    """One line a task and peer."""
+    lines = [
+        "| task | peer | median ms | to direct | to floor | whole |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in found:
+        figures = [_or_dash(row[key]) for key in ("median_ms", "to_direct", "to_floor")]
+        lines.append(
+            f"| {row['task']} | {row['peer']} | {' | '.join(figures)} | {row['complete']} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def start_table(found: list[dict[str, Any]]) -> str:
+    """One line a peer."""
+    lines = ["| | up s | first cell s | page MB | idle MB |", "|---|---|---|---|---|"]
+    for row in found:
+        figures = [str(row[key]) for key in ("up_s", "first_cell_s", "page_mb", "idle_mb")]
+        lines.append(f"| {row['peer']} | {' | '.join(figures)} |")
+    return "\n".join(lines) + "\n"
+
+
+def data_table(found: list[dict[str, Any]]) -> str:
+    """One line a way."""
+    lines = ["| | s | MB crossed | kernel peak MB |", "|---|---|---|---|"]
+    for peer in dict.fromkeys(row["peer"] for row in found):
+        runs = [row for row in found if row["peer"] == peer]
+        seconds = statistics.median(row["s"] for row in runs)
+        crossed = runs[0]["crossed"] / 1e6
+        memory = statistics.median(row["kernel_mb"] for row in runs)
+        lines.append(f"| {peer} | {seconds:.2f} | {crossed:.2f} | {memory:.0f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _or_dash(value: object) -> str:
+    return "never whole" if value is None else str(value)
+
+
+if __name__ == "__main__":
+    main()
