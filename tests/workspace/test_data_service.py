@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -40,7 +38,9 @@ def kill(service: DataService) -> None:
     """End its process without a word."""
     running = service._process.running()
     assert running is not None
-    os.kill(running.pid, signal.SIGKILL)
+    process = psutil.Process(running.pid)
+    process.kill()
+    process.wait(5)
 
 
 async def test_it_starts_at_the_first_question(service: DataService, tmp_path: Path) -> None:
