@@ -227,16 +227,38 @@ async def test_a_kernel_that_vanishes_is_dead_not_silently_new(work: Server, gpu
     before = {model["id"] for model in gpu.api("/api/kernels")[1]}
     async with opened(work, "gpu.python3") as client:
         (remote,) = {model["id"] for model in gpu.api("/api/kernels")[1]} - before
+        await client.execute("1")
         gpu.api(f"/api/kernels/{remote}", "DELETE")
-        async with asyncio.timeout(40):
-            while True:
-                _, message = await client.receive()
-                if message["content"].get("execution_state") == "dead":
-                    break
+        await _until_dead(client)
         path = f"/api/kernels/{client.kernel_id}"  # type: ignore[attr-defined]
         assert (await asyncio.to_thread(work.api, path))[1]["execution_state"] == "dead"
         assert (await asyncio.to_thread(work.api, path + "/restart", "POST"))[0] == 200
         assert (await client.execute("print('fresh')")).text == "fresh\n"
+
+
+async def test_a_page_that_comes_late_hears_that_the_kernel_is_dead(
+    work: Server, gpu: Server
+) -> None:
+    """A page that opens after the kernel vanished connects and is told so at once."""
+    before = {model["id"] for model in gpu.api("/api/kernels")[1]}
+    with started(work, "gpu.python3") as kernel_id:
+        (remote,) = {model["id"] for model in gpu.api("/api/kernels")[1]} - before
+        async with KernelClient(work.url, work.token, kernel_id) as first:
+            await first.execute("1")
+            gpu.api(f"/api/kernels/{remote}", "DELETE")
+            await _until_dead(first)
+        async with KernelClient(work.url, work.token, kernel_id) as late:
+            late.send("shell", "kernel_info_request", {})
+            async with asyncio.timeout(10):
+                await _until_dead(late)
+
+
+async def _until_dead(client: KernelClient) -> None:
+    async with asyncio.timeout(40):
+        while True:
+            _, message = await client.receive()
+            if message["content"].get("execution_state") == "dead":
+                return
 
 
 async def test_a_restarted_runtime_is_usable_again(
@@ -253,11 +275,7 @@ async def test_a_restarted_runtime_is_usable_again(
                 port, token = int(first.url.rsplit(":", 1)[1]), first.token
                 await asyncio.to_thread(first.kill)
                 with plain_jupyter(folder, port=port, token=token):
-                    async with asyncio.timeout(40):
-                        while True:
-                            _, message = await client.receive()
-                            if message["content"].get("execution_state") == "dead":
-                                break
+                    await _until_dead(client)
                     path = f"/api/kernels/{client.kernel_id}/restart"  # type: ignore[attr-defined]
                     status, answer = await asyncio.to_thread(work.api, path, "POST")
                     assert status == 200, answer
@@ -309,11 +327,7 @@ async def test_a_runtime_is_removed_while_its_kernel_runs(
         async with opened(work, "away.python3") as client:
             await client.execute("x = 1")
             assert work.api("/ropeway/api/runtimes/away", "DELETE")[0] == 204
-            async with asyncio.timeout(20):
-                while True:
-                    _, message = await client.receive()
-                    if message["content"].get("execution_state") == "dead":
-                        break
+            await _until_dead(client)
         assert len(away.api("/api/kernels")[1]) == 1
 
 

@@ -22,7 +22,8 @@ _CELLS = (
     (
         "markdown",
         "## Another machine\n\n"
-        "On any machine where Ropeway is installed, `ropeway runtime` prints a URL. Press **Connect** at the top right, choose *Add a runtime…* and paste it. A plain "
+        "On any machine where Ropeway is installed, `ropeway runtime` prints a URL. Press "
+        "**Connect** at the top right, choose *Add a runtime…* and paste it. A plain "
         "`jupyter server` works just as well. Then choose the new runtime in the same menu: the "
         "cells of this notebook run there.",
     ),

@@ -34,6 +34,15 @@ REATTACH_TRIES = 8
 REATTACH_PAUSE = 0.5
 ANSWER_SECONDS = 4.0
 
+_NO_KERNEL_INFO = {
+    "status": "ok",
+    "protocol_version": "5.3",
+    "implementation": "",
+    "implementation_version": "",
+    "banner": "",
+    "language_info": {"name": "python", "version": "", "mimetype": "text/x-python"},
+}
+
 log = logging.getLogger(__name__)
 
 Event = Literal["up", "down", "restarting", "dead", "gone", "refused"]
@@ -72,6 +81,8 @@ class Bridge:
         self._swallow_shutdown_of = swallow_shutdown_of
         self._routes: OrderedDict[str, tuple[str, list[bytes]]] = OrderedDict()
         self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._dead = False
+        self._kernel_info: dict[str, Any] = dict(_NO_KERNEL_INFO)
 
     def open(self) -> dict[str, Any]:
         """Bind the local ports and begin to dial; returns the connection info."""
@@ -90,6 +101,7 @@ class Bridge:
         """Become the same local kernel for another remote one: the ports stay."""
         await self.uplink.aclose()
         self._routes.clear()
+        self._dead = False
         self.uplink = Uplink(client, remote_id, self)
         self.uplink.start()
 
@@ -157,11 +169,10 @@ class Bridge:
         frame = message(channel, kind, content, session=self.uplink.session_id, prefix=OURS)
         self.uplink.send(frame, even_if_held=True)
 
-    def publish_status(self, state: str) -> None:
-        """Tell every local client the kernel's state, as a server does for its kernel."""
-        session = self.uplink.session_id
-        status = message("iopub", "status", {"execution_state": state}, session=session)
-        self._ports.publish(status.parts)
+    def mark_dead(self) -> None:
+        """The kernel is gone for good: say so, now and to whoever asks for it later."""
+        self._dead = True
+        self._publish_dead()
 
     async def answer_in_band(self, content: dict[str, Any], buffers: Sequence[Part]) -> None:
         """Send an `input_reply` on stdin: the way back of the in-band road."""
@@ -178,11 +189,31 @@ class Bridge:
             and header["session"] == self._swallow_shutdown_of
         ):
             return  # our own kernel manager: the provisioner asks the runtime over REST
+        if self._dead:
+            self._answer_for_the_dead(identities, frame, header)
+            return
         if frame.channel != "stdin":
             self._routes[header["msg_id"]] = (frame.channel, identities)
             if len(self._routes) > _ROUTES_KEPT:
                 self._routes.popitem(last=False)
         self.uplink.send(frame)
+
+    def _answer_for_the_dead(
+        self, identities: list[bytes], frame: Frame, header: dict[str, Any]
+    ) -> None:
+        # A page connects only once the kernel tells its info; then it can hear that it is dead.
+        if header["msg_type"] == "kernel_info_request":
+            content, session = self._kernel_info, self.uplink.session_id
+            reply = message(
+                frame.channel, "kernel_info_reply", content, session=session, parent=header
+            )
+            self._ports.answer(frame.channel, identities, reply.parts)
+        self._publish_dead()
+
+    def _publish_dead(self) -> None:
+        session = self.uplink.session_id
+        status = message("iopub", "status", {"execution_state": "dead"}, session=session)
+        self._ports.publish(status.parts)
 
     # --- from the runtime ----------------------------------------------------------------------
 
@@ -204,6 +235,8 @@ class Bridge:
             route = self._routes.pop(parent, None)
             channel = route[0] if route else ""
         if route is not None:
+            if b"kernel_info_reply" in bytes(frame.parts[0]):
+                self._kernel_info = frame.decoded(3)
             self._ports.answer(channel, route[1], frame.parts)
 
     def _from_iopub(self, frame: Frame) -> None:

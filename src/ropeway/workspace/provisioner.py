@@ -237,7 +237,8 @@ class RuntimeProvisioner(KernelProvisionerBase):
             self._restarted_there()
         elif not self._gone:
             self._gone = True
-            self._publish_dead()
+            if self.bridge is not None:
+                self.bridge.mark_dead()
 
     def _restarted_there(self) -> None:
         """The kernel died and its server restarts it: say so, and bring the SDK again."""
@@ -255,10 +256,6 @@ class RuntimeProvisioner(KernelProvisionerBase):
             self.log.info("kernel %s on runtime %s is back", self.kernel_id, self.runtime)
         else:
             self._on_event("gone")
-
-    def _publish_dead(self) -> None:
-        if self.bridge is not None:
-            self.bridge.publish_status("dead")
 
     @property
     def _restarter(self) -> Any:
