@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -19,7 +20,11 @@ from ropeway.workspace.address import Address
 START_TIMEOUT = 90.0
 """Seconds a kernel may take to start or restart on its runtime."""
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+@lru_cache(maxsize=1)
+def trusted_authorities() -> ssl.SSLContext:
+    """Whom this machine trusts, `SSL_CERT_FILE` included: the same for REST and WebSocket."""
+    return ssl.create_default_context()
 
 
 class RuntimeClient:
@@ -28,12 +33,12 @@ class RuntimeClient:
     def __init__(self, name: str, address: Address, timeout: float = 10.0) -> None:
         self.name = name
         self.address = address
-        host = urlsplit(address.url).hostname or ""
         self._http = httpx.AsyncClient(
             headers=self.headers,
             timeout=httpx.Timeout(timeout, connect=min(timeout, 5.0), pool=None),
             follow_redirects=False,
-            trust_env=host not in _LOOPBACK,  # a proxy of the environment is not for loopback
+            verify=trusted_authorities(),
+            trust_env=False,  # as for the WebSocket, which knows no proxies
         )
 
     @property

@@ -154,8 +154,12 @@ class RuntimeProvisioner(KernelProvisionerBase):
             swallow_shutdown_of=manager.session.session,
         )
         self.connection_info = self.bridge.open()
+        try:
+            await self._up()
+        except BaseException:
+            await self.cleanup()
+            raise
         self.live[self.kernel_id] = self
-        await self._up()
 
     async def _restart(self, runtime: Runtime, cwd: Any) -> None:
         assert self.bridge is not None

@@ -102,5 +102,15 @@ def serve(
     app.greet = greet
     app.initialize(argv=[])
     # Stock asks first on a terminal, and elsewhere dies of Ctrl-C without a clean-up.
-    signal.signal(signal.SIGINT, lambda *_: app.stop(from_signal=True))
+    signal.signal(signal.SIGINT, stopper(app))
     app.start()
+
+
+def stopper(app: Any) -> Callable[[int, object], None]:
+    """What Ctrl-C does: the first stops the server in order, the second at once."""
+
+    def stop(number: int, frame: object) -> None:
+        signal.signal(number, signal.default_int_handler)
+        app.stop(from_signal=True)
+
+    return stop
