@@ -6,10 +6,12 @@ beats `ropeway.toml`, which beats the default.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("runtimes.refresh", float, 5.0, "Seconds between two looks at each runtime."),
     Setting("runtimes.timeout", float, 10.0, "Seconds a runtime may take to answer."),
     Setting("data.memory", str, "2GB", "Memory the query engine may use at home."),
+    Setting("data.seconds", float, 600.0, "Seconds that one query may take at home."),
     Setting("data.threads", int, 2, "Threads the query engine may use at home."),
 )
 
@@ -159,6 +162,17 @@ def private_dir(path: Path) -> Path:
     if path.stat().st_mode & 0o077:
         path.chmod(0o700)
     return path
+
+
+@contextmanager
+def one_writer(folder: Path) -> Iterator[None]:
+    """One process at a time reads and writes in `folder`: no change is lost between the two."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -79,33 +79,36 @@ def add(start: Path, name: str, source: str, *, cwd: Path | None = None) -> Entr
     base = (cwd or start).resolve()
     given = Path(source).expanduser()
     expand(source, base)
-    catalog = load(start)
-    if name in catalog.entries:
-        raise NameTaken(
-            f"The dataset {name} exists already: {catalog.entries[name].source}.",
-            hint=f"Choose another name, or remove it first: ropeway data rm {name}.",
-        )
-    path = catalog.path or start.resolve() / config.PROJECT_FILE
+    path = config.find_project(start) or start.resolve() / config.PROJECT_FILE
     written = source if given.is_absolute() else _relative(base / given, path.parent)
-    document = _document(path)
-    datasets = document.setdefault("datasets", tomlkit.table(is_super_table=True))
-    body = tomlkit.table()
-    body["source"] = written
-    datasets[name] = body
-    _write(path, document)
+    with config.one_writer(path.parent):
+        known = load(start).entries
+        if name in known:
+            raise NameTaken(
+                f"The dataset {name} exists already: {known[name].source}.",
+                hint=f"Choose another name, or remove it first: ropeway data rm {name}.",
+            )
+        document = _document(path)
+        datasets = document.setdefault("datasets", tomlkit.table(is_super_table=True))
+        body = tomlkit.table()
+        body["source"] = written
+        datasets[name] = body
+        _write(path, document)
     return Entry(name, written, path.parent)
 
 
 def remove(start: Path, name: str) -> None:
     """Take the dataset out of `ropeway.toml`; its files stay. Raises `UnknownDataset`."""
-    catalog = load(start)
-    _ = catalog[name]
-    assert catalog.path is not None
-    document = _document(catalog.path)
-    del document["datasets"][name]
-    if not document["datasets"]:
-        del document["datasets"]
-    _write(catalog.path, document)
+    path = config.find_project(start)
+    with config.one_writer(path.parent if path else start):
+        catalog = load(start)
+        _ = catalog[name]
+        assert catalog.path is not None
+        document = _document(catalog.path)
+        del document["datasets"][name]
+        if not document["datasets"]:
+            del document["datasets"]
+        _write(catalog.path, document)
 
 
 def check_name(name: str) -> None:

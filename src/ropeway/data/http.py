@@ -22,7 +22,7 @@ from typing import Any
 
 from ropeway import wire
 from ropeway.data.query import Home
-from ropeway.data.running import Running
+from ropeway.data.running import GiveUp, Running
 from ropeway.data.stream import CONTENT_TYPE
 from ropeway.errors import BadInput, NotFound, RopewayError, TokenRefused
 
@@ -46,8 +46,15 @@ _PIECE = 1024 * 1024
 class App:
     """The service over one `Home`; `token` opens every door."""
 
-    def __init__(self, home: Home, token: str) -> None:
-        self._running = Running(home)
+    def __init__(
+        self,
+        home: Home,
+        token: str,
+        *,
+        seconds: float = 600.0,
+        give_up: GiveUp = lambda why: None,
+    ) -> None:
+        self._running = Running(home, seconds=seconds, give_up=give_up)
         self._expected = f"Bearer {token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

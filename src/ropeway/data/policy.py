@@ -51,6 +51,9 @@ _MODIFIERS = frozenset(
     {"ORDER_MODIFIER", "LIMIT_MODIFIER", "DISTINCT_MODIFIER", "LIMIT_PERCENT_MODIFIER"}
 )
 _ORDERS = frozenset({"ASCENDING", "DESCENDING", "ORDER_DEFAULT"})
+_ENGINES_OWN = re.compile(r"(duckdb|sqlite|pragma|pg|information_schema)(_|$)", re.IGNORECASE)
+"""Tables that the engine brings along; a second lock, should the scopes ever be misjudged."""
+
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -127,7 +130,7 @@ class _Walker:
             self._visit(part, scope)
             for key, value in part.items():
                 if key != "cte_map":
-                    self.walk(value, scope)
+                    self.walk(value, _seen_from(part, key, scope))
 
     def _ctes(self, part: Mapping[str, Any], scope: frozenset[str]) -> frozenset[str]:
         """Checks the CTEs of a node in order: each sees those before it, then the node sees all."""
@@ -135,6 +138,8 @@ class _Walker:
             name = str(entry["key"])
             if not _IDENTIFIER.fullmatch(name):
                 raise Refused(f"{name!r} cannot be the name of a WITH query.", hint=_HINT)
+            if _ENGINES_OWN.match(name):
+                raise Refused(f"{name} is a name of the engine's own.", hint="Rename it.")
             if name.lower() in self.datasets:
                 raise Refused(
                     f"The WITH query {name} has the name of a dataset.", hint="Rename it."
@@ -193,6 +198,13 @@ def _recursive(body: Mapping[str, Any], name: str) -> frozenset[str]:
     """A recursive CTE sees itself; any other does not."""
     node = body.get("query_node") or (body.get("query") or {}).get("node") or {}
     return frozenset({name.lower()} if node.get("type") == "RECURSIVE_CTE_NODE" else ())
+
+
+def _seen_from(part: Mapping[str, Any], key: str, scope: frozenset[str]) -> frozenset[str]:
+    """The first part of a recursive CTE does not see the CTE: there its name means a table."""
+    if part.get("type") == "RECURSIVE_CTE_NODE" and key == "left":
+        return scope - {str(part.get("cte_name", "")).lower()}
+    return scope
 
 
 def _parts(part: Mapping[str, Any]) -> int:

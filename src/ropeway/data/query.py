@@ -89,6 +89,7 @@ class Answer:
         self._sizes = sizes
         self._began = time.monotonic()
         self._cancelled = False
+        self._why = ""
         self._summary = Summary(self.id, "running")
         self._encoder: Encoder | None = None
         self._chunks = self._produce()
@@ -99,9 +100,11 @@ class Answer:
     def __next__(self) -> bytes:
         return next(self._chunks)
 
-    def cancel(self) -> None:
+    def cancel(self, why: str = "The query was cancelled.") -> None:
         """Stop at the engine. Call it again while the query still runs: one that has not
         reached the engine yet would miss it."""
+        if not self._cancelled:
+            self._why = why
         self._cancelled = True
         self._run.interrupt()
 
@@ -138,13 +141,13 @@ class Answer:
     def _failed(self, error: Exception) -> RopewayError:
         """The error to raise. Not a variable where it is raised: the cycle through its traceback
         would keep the engine until the end of the process."""
-        told = failed(error)
+        told = QueryFailed(self._why) if self._cancelled else failed(error)
         self._finish("cancelled" if self._cancelled else "failed", told)
         return told
 
     def _stop_if_cancelled(self) -> None:
         if self._cancelled:
-            raise QueryFailed("The query was cancelled.")
+            raise QueryFailed(self._why)
 
     def _finish(self, state: str, error: RopewayError | None = None) -> None:
         self._summary = self._sum(state, error)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from ropeway.data.query import LANES, Answer, Home
-from ropeway.errors import NotFound
+from ropeway.errors import NotFound, QueryFailed
 from ropeway.wire import Dataset, Query, Summary
 
 _REMEMBERED = 256
@@ -19,14 +21,31 @@ _REMEMBERED = 256
 _AGAIN = 0.05
 """Seconds between two attempts to stop a query."""
 
+STUCK = 5.0
+"""Seconds after which a query that hears no interrupt counts as stuck."""
+
+READING = 10.0
+"""Seconds that the guard may take to read a query."""
+
+LANES_OF_ONE = LANES // 2
+"""Queries that one kernel may run at a time: no kernel takes data from all others."""
+
+GiveUp = Callable[[str], None]
+"""What to do about work that cannot be stopped from inside: end the process."""
+
 T = TypeVar("T")
 
 
 class Running:
     """Runs queries of one `Home` in threads; the event loop never waits for the engine."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(
+        self, home: Home, *, seconds: float = 600.0, give_up: GiveUp = lambda why: None
+    ) -> None:
         self._home = home
+        self._seconds = seconds
+        self._give_up = give_up
+        self._own_slots: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._slots = asyncio.Semaphore(LANES)
         self._threads = ThreadPoolExecutor(LANES + 2, thread_name_prefix="query")
         self._answers: OrderedDict[str, Answer] = OrderedDict()
@@ -41,13 +60,17 @@ class Running:
 
         Raises `RopewayError` when it may not run; errors of the run come from the iterator.
         """
-        async with self._slots:
-            answer = await self._call(lambda: self._home.prepare(query))
+        own = self._own_slots.setdefault(query.kernel, asyncio.Semaphore(LANES_OF_ONE))
+        async with own, self._slots:
+            answer = await self._prepare(query)
             self._remember(answer)
-            feed = _Feed(answer, self._threads)
+            feed = _Feed(answer, self._threads, self._give_up)
+            late = f"The query took longer than {self._seconds:.0f} s."
+            limit = asyncio.get_running_loop().call_later(self._seconds, answer.cancel, late)
             try:
                 yield answer.id, feed
             finally:
+                limit.cancel()
                 await asyncio.shield(feed.stop())
 
     def summary(self, number: str) -> Summary:
@@ -68,6 +91,15 @@ class Running:
                 answer.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    async def _prepare(self, query: Query) -> Answer:
+        """The answer, not begun. The guard's parser cannot be interrupted: it gets its time."""
+        try:
+            async with asyncio.timeout(READING):
+                return await self._call(lambda: self._home.prepare(query))
+        except TimeoutError:
+            self._give_up("a query could not be read in time")
+            raise QueryFailed("The query is too complex to be read in time.") from None
+
     async def _call(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
@@ -85,8 +117,9 @@ class Running:
 class _Feed(AsyncIterator[bytes]):
     """The chunks of an answer, one ahead of the reader and no more: a slow reader holds two."""
 
-    def __init__(self, answer: Answer, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, answer: Answer, threads: ThreadPoolExecutor, give_up: GiveUp) -> None:
         self._answer = answer
+        self._give_up = give_up
         self._threads = threads
         self._ahead: Future[bytes | None] | None = None
         self._ended = False
@@ -108,7 +141,10 @@ class _Feed(AsyncIterator[bytes]):
         if self._ahead is not None:
             # Again and again: a query between two steps does not notice an interrupt.
             ahead = asyncio.gather(asyncio.wrap_future(self._ahead), return_exceptions=True)
+            begun = time.monotonic()
             while not self._ahead.done():
+                if time.monotonic() - begun > STUCK:
+                    self._give_up("a query heard no interrupt")
                 if not self._ended:
                     self._answer.cancel()
                 await asyncio.wait([ahead], timeout=_AGAIN)

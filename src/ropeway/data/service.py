@@ -12,6 +12,8 @@ import asyncio
 import json
 import logging
 import os
+import re
+import resource
 import secrets
 import signal
 import socket
@@ -19,11 +21,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import uvicorn
 
 from ropeway import config
 from ropeway.data.http import App
 from ropeway.data.query import Home
+from ropeway.errors import BadInput
+
+SPARE = 2_000_000_000
+"""Bytes beyond the engine's own limit that this process may take."""
+
+log = logging.getLogger(__name__)
 
 _LOOK = 0.5
 """Seconds between two looks at the parent."""
@@ -45,7 +54,9 @@ async def serve(root: Path, state: Path, parent: int) -> None:
     """Serve the project in `root` while the process `parent` lives."""
     logging.getLogger("uvicorn.error").addFilter(_expected)
     token = secrets.token_urlsafe(32)
-    app = App(Home(root), token)
+    settings = config.load(root)
+    app = App(Home(root), token, seconds=settings["data.seconds"], give_up=_give_up)
+    bound_memory(settings["data.memory"])
     listener = _listen()
     port = listener.getsockname()[1]
     server = _Server(
@@ -98,6 +109,32 @@ class _Server(uvicorn.Server):
     def leave(self) -> None:
         """Stop serving."""
         self.should_exit = True
+
+
+def bound_memory(engine: str) -> None:
+    """Let this process take what the engine may use and some more: the engine's own limit is no
+    boundary, its parser and some functions pass it. Beyond, a query fails and the rest goes on.
+    """
+    used = psutil.Process().memory_info().vms
+    allowed = used + parse_size(engine) + SPARE
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard == resource.RLIM_INFINITY or allowed < hard:
+        resource.setrlimit(resource.RLIMIT_AS, (allowed, hard))
+
+
+def parse_size(text: str) -> int:
+    """`2GB`, `512 MiB` in bytes, as the engine reads it. Raises `BadInput`."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B\s*", text, re.IGNORECASE)
+    if match is None:
+        raise BadInput(f"data.memory is {text!r}, but a size such as 2GB is wanted.")
+    base = 1024 if match[3] else 1000
+    return int(float(match[1]) * base ** " KMGT".index(match[2].upper() or " "))
+
+
+def _give_up(why: str) -> None:
+    """End at once; the workspace starts a fresh process with the next query."""
+    log.critical("ended, because %s", why)
+    os._exit(70)
 
 
 def _expected(record: logging.LogRecord) -> bool:

@@ -27,7 +27,7 @@ MAX_CREDIT = 64
 HEARTBEAT = 5.0
 """Seconds between two signs of life while a query runs."""
 
-PATIENCE = 120.0
+PATIENCE = 60.0
 """Seconds that a query waits for a kernel which takes no more data."""
 
 Send = Callable[[dict[str, Any], list[bytes]], Awaitable[None]]

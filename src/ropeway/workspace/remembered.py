@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +50,7 @@ class RuntimeList:
 
     def add(self, record: Record) -> None:
         """Remember a runtime. Raises `NameTaken`."""
-        with self._alone():
+        with config.one_writer(self.path.parent):
             records = self.read()
             if record.name in records:
                 raise name_taken(record.name)
@@ -61,19 +58,12 @@ class RuntimeList:
 
     def remove(self, name: str) -> None:
         """Forget a runtime. Raises `UnknownRuntime`."""
-        with self._alone():
+        with config.one_writer(self.path.parent):
             records = self.read()
             if name not in records:
                 raise unknown_runtime(name, records)
             del records[name]
             self._write(records)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One process at a time reads and writes: no entry is lost between the two."""
-        with self.path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     def _write(self, records: dict[str, Record]) -> None:
         rows = [asdict(record) for record in records.values()]
