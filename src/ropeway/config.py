@@ -31,6 +31,9 @@ class Setting:
     kind: type[str] | type[int] | type[float] | type[bool]
     default: str | int | float | bool
     help: str
+    least: float = 0
+    most: float | None = None
+    """For numbers: the range that makes sense."""
 
     @property
     def env(self) -> str:
@@ -40,13 +43,15 @@ class Setting:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("workspace.host", str, "127.0.0.1", "Address the workspace listens on."),
-    Setting("workspace.port", int, 8888, "Port of the workspace; 0 takes a free one."),
+    Setting("workspace.port", int, 8888, "Port of the workspace; 0 takes a free one.", 0, 65535),
     Setting("workspace.browser", bool, True, "Open the browser when the workspace is up."),
-    Setting("runtimes.refresh", float, 5.0, "Seconds between two looks at each runtime."),
-    Setting("runtimes.timeout", float, 10.0, "Seconds a runtime may take to answer."),
+    Setting(
+        "runtimes.refresh", float, 5.0, "Seconds between two looks at each runtime.", 0.2, 3600
+    ),
+    Setting("runtimes.timeout", float, 10.0, "Seconds a runtime may take to answer.", 0.5, 600),
     Setting("data.memory", str, "2GB", "Memory the query engine may use at home."),
-    Setting("data.seconds", float, 600.0, "Seconds that one query may take at home."),
-    Setting("data.threads", int, 2, "Threads the query engine may use at home."),
+    Setting("data.seconds", float, 600.0, "Seconds that one query may take at home.", 0.1, 1e6),
+    Setting("data.threads", int, 2, "Threads the query engine may use at home.", 1, 1024),
 )
 
 
@@ -88,8 +93,13 @@ def load(start: Path, options: Mapping[str, Any] | None = None) -> Config:
         given = (options or {}).get(setting.key)
         if given is None and (text := os.environ.get(setting.env)) is not None:
             given = _parse(setting, text)
-        if given is None and name in (body := table.get(section, {})):
+        body = table.get(section, {})
+        if not isinstance(body, dict):
+            raise BadInput(f"{project}: [{section}] must be a table, such as [workspace].")
+        if given is None and name in body:
             given = _check(setting, body[name], project)
+        if given is not None and setting.most is not None:
+            _check_range(setting, given)
         values[setting.key] = setting.default if given is None else given
         if given is not None:
             asked.add(setting.key)
@@ -130,6 +140,13 @@ def _check(setting: Setting, value: Any, project: Path | None) -> Any:
     return value
 
 
+def _check_range(setting: Setting, value: Any) -> None:
+    if not setting.least <= value <= (setting.most or 0):
+        raise BadInput(
+            f"{setting.key} is {value}; it must lie between {setting.least:g} and {setting.most:g}."
+        )
+
+
 def _wanted(setting: Setting) -> str:
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
     return words[setting.kind]
@@ -141,7 +158,8 @@ def _wanted(setting: Setting) -> str:
 def state_dir() -> Path:
     """The user's own folder of Ropeway (mode 0700): `ROPEWAY_HOME`, or the platform's."""
     given = os.environ.get("ROPEWAY_HOME")
-    return private_dir(Path(given) if given else Path(platformdirs.user_data_dir("ropeway")))
+    folder = Path(given).expanduser() if given else Path(platformdirs.user_data_dir("ropeway"))
+    return private_dir(folder.absolute())
 
 
 def workspace_state_path(root: Path) -> Path:
@@ -157,11 +175,48 @@ def workspace_state_dir(root: Path) -> Path:
 
 
 def private_dir(path: Path) -> Path:
-    """`path`, made if needed, readable by its owner alone."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """`path`, readable by its owner alone, made if needed. Raises `BadInput`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise BadInput(
+            f"The folder {path} cannot be made: {error.strerror}.",
+            hint="Set ROPEWAY_HOME to a folder of yours.",
+        ) from error
     if path.stat().st_mode & 0o077:
+        if any(path.iterdir()):
+            raise BadInput(
+                f"Others can read {path}, where Ropeway is to keep its secrets.",
+                hint=f"Run `chmod 700 {path}`, or set ROPEWAY_HOME to a folder of its own.",
+            )
         path.chmod(0o700)
     return path
+
+
+class Claim:
+    """A lock file that is held for the life of a process, shared or alone.
+
+    The system lets go of it when the process ends, however it ends.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+    def share(self) -> None:
+        """Hold it beside others."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def take(self) -> bool:
+        """Hold it alone; False when somebody else holds it."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Let go of it."""
+        os.close(self._descriptor)
 
 
 @contextmanager

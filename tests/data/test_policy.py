@@ -15,6 +15,9 @@ from ropeway.errors import BadInput, QueryFailed, Refused, RopewayError, Unknown
 DATASETS = ("sales", "people")
 
 ALLOWED = [
+    "with recursive t as (select 1 x union all select x + 1 from t where x < 9) select * from t",
+    "with recursive t as (select 1 x union select x + 1 from (select x from t) u where x < 9)"
+    " select * from t",
     "select region, sum(amount) from sales where amount > $low group by region",
     "from sales select count(*)",
     "table sales",
@@ -50,6 +53,14 @@ ALLOWED = [
 ]
 
 ATTACKS = [
+    # the first part of a recursive WITH reads the table of that name, not the WITH
+    "with recursive duckdb_views as (select view_name, sql from duckdb_views union all"
+    " select view_name, sql from duckdb_views where false) select * from duckdb_views",
+    "with recursive secret as (select * from secret union all select * from secret) from secret",
+    "with recursive t as (select * from (select * from t) u union all select * from t) from t",
+    "with recursive t using key (x) as (select x from t union all select x from t) from t",
+    "with duckdb_columns as (select 1) select * from duckdb_columns",
+    "with sqlite_master as (select 1) select * from sqlite_master",
     # files by their path
     "select * from 'x.csv'",
     "select * from '/etc/passwd'",

@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pyarrow as pa
 import pytest
 
 from ropeway.data.http import ROUTES
+from ropeway.errors import QueryFailed, RopewayError
+from ropeway.wire import Query
+from ropeway.workspace.data_service import DataService
 
 LONG = "select a.range x, hash(b.range) y from range(100000000) a, range(1000) b"
 
@@ -194,3 +198,92 @@ async def test_many_at_once_wait_their_turn(service: Service) -> None:
         answers = await asyncio.gather(*asked)
     rows = [pa.ipc.open_stream(each.content).read_all().to_pylist()[0]["i"] for each in answers]
     assert rows == list(range(20))
+
+
+BOMBS = [
+    "with a as (" * 40,
+    "select " + "(" * 9000,
+    "select count(*) from (select unnest(range(3000000000)))",
+    "select len(range(2000000000))",
+    "select len(format('{:1900000000}', 1) || format('{:1900000000}', 2))",
+]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> DataService:
+    """A home whose engine may use little memory."""
+    (tmp_path / "ropeway.toml").write_text('[data]\nmemory = "500MB"\n')
+    return DataService(tmp_path)
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+async def test_a_bomb_stays_within_its_memory_and_home_answers_on(
+    small: DataService, bomb: str
+) -> None:
+    """A query that would take all memory fails, and the next one is answered."""
+    with pytest.raises(RopewayError):
+        await _all(small, bomb)
+    running = small._process.running()
+    if running is not None:
+        peak = psutil.Process(running.pid).memory_info().rss
+        assert peak < 3_500_000_000
+    assert await _all(small, "select 1 a")
+    await small.stop()
+
+
+async def test_a_query_that_hears_no_interrupt_is_ended_with_the_process(
+    small: DataService,
+) -> None:
+    """A query that cannot be stopped does not hold home for long."""
+    stuck = "select levenshtein(lpad('a', 3000000, 'a'), lpad('b', 3000000, 'b'))"
+    asked = asyncio.create_task(_first(small, stuck))
+    await asyncio.sleep(1.5)
+    asked.cancel()
+    running = small._process.running()
+    assert running is not None
+    for _ in range(200):
+        if small._process.running() is None:
+            break
+        await asyncio.sleep(0.1)
+    assert not psutil.pid_exists(running.pid) or small._process.running() is None
+    assert await _first(small, "select 1 a")
+    await small.stop()
+
+
+async def test_one_kernel_leaves_lanes_to_the_others(small: DataService) -> None:
+    """However many queries one kernel holds open, another's is answered."""
+    long = "select hash(range) h, random() r from range(100000000)"
+
+    async def hold() -> None:
+        async with small.query(Query(long, kernel="greedy")) as (_, chunks):
+            await anext(chunks)
+            await asyncio.sleep(60)
+
+    greedy = [asyncio.create_task(hold()) for _ in range(8)]
+    await asyncio.sleep(1)
+    async with asyncio.timeout(10):
+        assert await _first(small, "select 1 a", kernel="modest")
+    for task in greedy:
+        task.cancel()
+    await asyncio.gather(*greedy, return_exceptions=True)
+    await small.stop()
+
+
+async def test_a_query_has_its_time(tmp_path: Path) -> None:
+    """A query that takes longer than `data.seconds` ends with that reason."""
+    (tmp_path / "ropeway.toml").write_text("[data]\nseconds = 1\n")
+    home = DataService(tmp_path)
+    sql = "select sum(a.range * b.range) from range(99999999) a, range(99999) b"
+    with pytest.raises(QueryFailed, match="longer than 1 s"):
+        await _first(home, sql)
+    await home.stop()
+
+
+async def _all(home: DataService, sql: str) -> bytes:
+    async with home.query(Query(sql)) as (_, chunks):
+        return b"".join([chunk async for chunk in chunks])
+
+
+async def _first(home: DataService, sql: str, kernel: str = "k") -> bytes:
+    async with home.query(Query(sql, kernel=kernel)) as (_, chunks):
+        return await anext(chunks)

@@ -52,6 +52,10 @@ def test_a_notebook_of_an_unknown_runtime_opens_here(work: Server) -> None:
     metadata = work.api("/api/contents/foreign.ipynb")[1]["content"]["metadata"]
     assert metadata["kernelspec"]["name"] == "python3"
     assert metadata["ropeway"] == {"runtime": "lab-7"}
+    body = {"type": "notebook", "format": "json", "content": {**notebook, "metadata": metadata}}
+    assert work.api("/api/contents/foreign.ipynb", "PUT", body)[0] == 200
+    on_disk = json.loads((work.root / "foreign.ipynb").read_text())
+    assert on_disk["metadata"]["ropeway"] == {"runtime": "lab-7"}
 
 
 def test_other_files_pass(work: Server) -> None:

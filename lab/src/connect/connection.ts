@@ -239,7 +239,9 @@ async function answered(kernel: Kernel.IKernelConnection): Promise<void> {
 function wantedRuntime(model: INotebookModel | null): string | null {
   const ropeway: unknown = model?.getMetadata('ropeway');
   if (typeof ropeway === 'object' && ropeway !== null && 'runtime' in ropeway) {
-    return typeof ropeway.runtime === 'string' ? ropeway.runtime : null;
+    // Anybody's notebook: what is no name must not become part of a shown command.
+    const name = ropeway.runtime;
+    return typeof name === 'string' && /^[a-z0-9][a-z0-9-]{0,39}$/.test(name) ? name : null;
   }
   return null;
 }

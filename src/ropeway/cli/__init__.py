@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from importlib import import_module
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import click
 
 from ropeway import __version__
-from ropeway.errors import RopewayError
+from ropeway.errors import BadInput, RopewayError
 from ropeway.startup import leave_out_iri_grammar
 
 COMMANDS = {
@@ -85,7 +86,11 @@ def run(args: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except (click.Abort, KeyboardInterrupt):
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        show(BadInput(f"{place}{(error.strerror or str(error)).lower()}."))
+        return BadInput.exit_code
+    except (click.Abort, KeyboardInterrupt, asyncio.CancelledError):
         click.echo("interrupted", err=True)
         return 130
     return result if isinstance(result, int) else 0

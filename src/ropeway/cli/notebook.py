@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from pathlib import Path
@@ -59,6 +60,8 @@ def run(
     target = output or notebook
     if not target.parent.is_dir():
         raise BadInput(f"There is no folder {target.parent} to save into.", hint="Make it first.")
+    if not os.access(target.parent, os.W_OK):
+        raise BadInput(f"The folder {target.parent} cannot be written to.", hint="Use --output.")
     outcome = asyncio.run(
         _run(document, notebook, target, on, timeout=timeout, allow_errors=allow_errors)
     )

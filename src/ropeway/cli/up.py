@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import webbrowser
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ropeway import __version__, config
-from ropeway.errors import BadInput
+from ropeway.errors import BadInput, RopewayError
 from ropeway.runtime.port import check_port
-from ropeway.workspace.here import here_process
-from ropeway.workspace.running import running_workspace
+from ropeway.workspace.here import here_process, here_users
+from ropeway.workspace.running import claim, running_workspace, withdraw
 
 
 @click.command()
@@ -39,19 +41,35 @@ def up(folder: Path, port: int | None, host: str | None, no_browser: bool) -> No
         "workspace.browser": False if no_browser else None,
     }
     settings = config.load(root, options)
-    if (running := running_workspace(root)) is not None:
-        _open_running(running, settings["workspace.browser"])
+    mine = claim(root)
+    if mine is None:
+        _open_running(root, _wait_for_running(root), settings["workspace.browser"])
         return
     port_given = "workspace.port" in settings.given
     if port_given:
         check_port(settings["workspace.host"], settings["workspace.port"])
-    here = here_process(root)
+    here, users = here_process(root), here_users(root)
+    users.share()
     here.launch()  # it comes up while this process still loads JupyterLab
     try:
         _serve(root, settings, retry_ports=not port_given)
-    except BaseException:
-        asyncio.run(here.stop())
-        raise
+    finally:
+        if users.take():  # the last who uses it, on whichever way out
+            asyncio.run(here.stop())
+        withdraw(root)
+    click.echo("Stopped.")
+
+
+def _wait_for_running(root: Path) -> dict[str, Any]:
+    """Where the workspace listens that holds the folder; it may be starting just now."""
+    for _ in range(200):
+        if (state := running_workspace(root)) is not None:
+            return state
+        time.sleep(0.1)
+    raise RopewayError(
+        "Another workspace of this folder is starting, but it does not come up.",
+        hint="Look at its terminal.",
+    )
 
 
 def _checked(folder: Path) -> Path:
@@ -63,11 +81,14 @@ def _checked(folder: Path) -> Path:
     return folder.resolve()
 
 
-def _open_running(state: dict[str, Any], browser: bool) -> None:
+def _open_running(root: Path, state: dict[str, Any], browser: bool) -> None:
     url = f"{state['url']}?token={state['token']}"
     click.echo(f"The workspace of this folder runs already:\n  {url}")
     if browser:
-        webbrowser.open(url)
+        # Through a private file: everybody can read a browser's command line.
+        page = config.workspace_state_dir(root) / "open.html"
+        config.write_private(page, f'<meta http-equiv="refresh" content="0; url={escape(url)}">')
+        webbrowser.open(page.as_uri())
 
 
 def _serve(root: Path, settings: config.Config, *, retry_ports: bool) -> None:
@@ -85,4 +106,3 @@ def _serve(root: Path, settings: config.Config, *, retry_ports: bool) -> None:
         click.echo("Ctrl-C stops everything.")
 
     serve(root, settings, page, retry_ports=retry_ports, greet=greet)
-    click.echo("Stopped.")

@@ -53,8 +53,9 @@ class App:
         *,
         seconds: float = 600.0,
         give_up: GiveUp = lambda why: None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
-        self._running = Running(home, seconds=seconds, give_up=give_up)
+        self._running = Running(home, seconds=seconds, give_up=give_up, ended=ended)
         self._expected = f"Bearer {token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

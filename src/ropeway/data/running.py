@@ -40,11 +40,17 @@ class Running:
     """Runs queries of one `Home` in threads; the event loop never waits for the engine."""
 
     def __init__(
-        self, home: Home, *, seconds: float = 600.0, give_up: GiveUp = lambda why: None
+        self,
+        home: Home,
+        *,
+        seconds: float = 600.0,
+        give_up: GiveUp = lambda why: None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._home = home
         self._seconds = seconds
         self._give_up = give_up
+        self._ended = ended
         self._own_slots: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._slots = asyncio.Semaphore(LANES)
         self._threads = ThreadPoolExecutor(LANES + 2, thread_name_prefix="query")
@@ -62,7 +68,11 @@ class Running:
         """
         own = self._own_slots.setdefault(query.kernel, asyncio.Semaphore(LANES_OF_ONE))
         async with own, self._slots:
-            answer = await self._prepare(query)
+            try:
+                answer = await self._prepare(query)
+            except BaseException:
+                self._ended()
+                raise
             self._remember(answer)
             feed = _Feed(answer, self._threads, self._give_up)
             late = f"The query took longer than {self._seconds:.0f} s."
@@ -72,6 +82,7 @@ class Running:
             finally:
                 limit.cancel()
                 await asyncio.shield(feed.stop())
+                self._ended()
 
     def summary(self, number: str) -> Summary:
         """What became of a query so far. Raises `NotFound`."""

@@ -17,7 +17,7 @@ import resource
 import secrets
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,8 +29,14 @@ from ropeway.data.http import App
 from ropeway.data.query import Home
 from ropeway.errors import BadInput
 
-SPARE = 2_000_000_000
+SPARE = 3_000_000_000
 """Bytes beyond the engine's own limit that this process may take."""
+
+ROOM = 2_000_000_000
+"""Bytes that must be free after a query; with less the next one might fail for nothing."""
+
+_LAST_WORDS = 0.2
+"""Seconds for the answer that tells of it to get out."""
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +61,13 @@ async def serve(root: Path, state: Path, parent: int) -> None:
     logging.getLogger("uvicorn.error").addFilter(_expected)
     token = secrets.token_urlsafe(32)
     settings = config.load(root)
-    app = App(Home(root), token, seconds=settings["data.seconds"], give_up=_give_up)
-    bound_memory(settings["data.memory"])
+    app = App(
+        Home(root),
+        token,
+        seconds=settings["data.seconds"],
+        give_up=_give_up,
+        ended=_end_when_full(bound_memory(settings["data.memory"])),
+    )
     listener = _listen()
     port = listener.getsockname()[1]
     server = _Server(
@@ -111,15 +122,28 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def bound_memory(engine: str) -> None:
+def bound_memory(engine: str) -> int:
     """Let this process take what the engine may use and some more: the engine's own limit is no
     boundary, its parser and some functions pass it. Beyond, a query fails and the rest goes on.
+    Returns the bound in bytes of address space.
     """
     used = psutil.Process().memory_info().vms
     allowed = used + parse_size(engine) + SPARE
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     if hard == resource.RLIM_INFINITY or allowed < hard:
         resource.setrlimit(resource.RLIMIT_AS, (allowed, hard))
+    return allowed
+
+
+def _end_when_full(allowed: int) -> Callable[[], None]:
+    """What to do after each query: end when it left the memory full, for a fresh process."""
+
+    def look() -> None:
+        if psutil.Process().memory_info().vms > allowed - ROOM:
+            loop = asyncio.get_running_loop()
+            loop.call_later(_LAST_WORDS, _give_up, "a query left the memory full")
+
+    return look
 
 
 def parse_size(text: str) -> int:

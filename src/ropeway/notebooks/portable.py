@@ -20,11 +20,15 @@ Origin = Callable[[str], Mapping[str, Any] | None]
 Find = Callable[[str, str], tuple[str, str] | None]
 """From a runtime and its kernel to the workspace's name for it and the name that is shown."""
 
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _QUALIFIED = re.compile(r"(?P<runtime>[a-z0-9][a-z0-9-]*)\.(?P<kernel>.+)")
 
 
-def saved(metadata: dict[str, Any], origin: Origin) -> dict[str, Any]:
-    """Notebook metadata as it belongs on disk."""
+def saved(metadata: dict[str, Any], origin: Origin, find: Find) -> dict[str, Any]:
+    """Notebook metadata as it belongs on disk.
+
+    A wish for a runtime that is not connected here is kept, though the notebook runs elsewhere.
+    """
     spec = metadata.get("kernelspec")
     if not isinstance(spec, dict) or not isinstance(spec.get("name"), str):
         return metadata
@@ -32,12 +36,16 @@ def saved(metadata: dict[str, Any], origin: Origin) -> dict[str, Any]:
     if known is None:
         return metadata
     plain = known["kernel"] if known["runtime"] == HERE else _plain_kernel(known)
-    ours = {k: v for k, v in _ours(metadata).items() if k not in ("runtime", "kernel")}
+    ours = _ours(metadata)
+    wanted = wanted_kernel(metadata)
+    if known["runtime"] != HERE or (wanted and find(*wanted)):
+        ours = {k: v for k, v in ours.items() if k not in ("runtime", "kernel")}
     if known["runtime"] != HERE:
         ours["runtime"] = known["runtime"]
         if known["kernel"] != plain:
             ours["kernel"] = known["kernel"]
-    result = {k: v for k, v in metadata.items() if k != "ropeway"}
+    strange = not isinstance(metadata.get("ropeway", {}), dict)
+    result = {k: v for k, v in metadata.items() if k != "ropeway" or strange}
     result["kernelspec"] = {**spec, "name": plain, "display_name": known["display_name"]}
     if ours:
         result["ropeway"] = ours
@@ -62,8 +70,8 @@ def wanted_kernel(metadata: Mapping[str, Any]) -> tuple[str, str] | None:
     """The runtime and its kernel that a notebook's file asks for, or None for `here`."""
     ours = _ours(metadata)
     runtime = ours.get("runtime")
-    if not isinstance(runtime, str) or runtime == HERE:
-        return None
+    if not isinstance(runtime, str) or runtime == HERE or not _NAME.fullmatch(runtime):
+        return None  # it may be anybody's notebook: what is no name goes no further
     spec = metadata.get("kernelspec")
     plain = spec.get("name") if isinstance(spec, dict) else None
     return runtime, str(ours.get("kernel") or plain or DEFAULT_KERNEL)

@@ -15,6 +15,7 @@ from typing import Any
 from jupyter_server.serverapp import ServerApp
 from traitlets.config import Config as TraitletsConfig
 
+from ropeway.logs import hide_tokens
 from ropeway.runtime.port import check_port, free_port
 
 
@@ -71,7 +72,8 @@ def serve(
     port = port or free_port(host)
     app: Any = RuntimeServer.instance(config=runtime_config(root, host, port, token, retries))
     app.initialize(argv=[])
-    for number in (signal.SIGINT, signal.SIGTERM):
+    hide_tokens(app.log)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: app.stop(from_signal=True))
     listening = Listening(f"http://{_shown_host(host)}:{app.port}/", token, os.getpid())
     app.io_loop.add_callback(started, listening)  # behind the callback that begins to listen

@@ -49,8 +49,13 @@ def parse_address(text: str, token: str = "") -> Address:
     query_token = parse_qs(parts.query).get("token", [""])[0]
     # The fragment can carry a token too, when a URL was copied from a login page.
     fragment_token = parse_qs(parts.fragment).get("token", [""])[0]
+    given = token.strip() or query_token or fragment_token
+    if not (given.isascii() and given.isprintable()):
+        raise BadInput(
+            "The token has a character that no token has.", hint="Copy the real one, whole."
+        )
     url = urlunsplit((parts.scheme, _host(parts.netloc), _base_path(parts.path), "", ""))
-    return Address(url.rstrip("/"), token.strip() or query_token or fragment_token)
+    return Address(url.rstrip("/"), given)
 
 
 def check_name(name: str) -> str:
@@ -97,8 +102,8 @@ _FORMS = "Paste it whole, for example http://gpu-box:8888/lab?token=…"
 
 
 def _safe(text: str) -> str:
-    """`text` for an error message: without query, fragment and password."""
-    return re.sub(r"//[^/@]*@", "//", re.split(r"[?#]", text, maxsplit=1)[0])
+    """`text` for an error message: what is surely no token or password of it."""
+    return re.split(r"[?#;\s]", text.rpartition("@")[2], maxsplit=1)[0][:80]
 
 
 def _host(netloc: str) -> str:

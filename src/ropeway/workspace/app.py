@@ -12,7 +12,7 @@ from ropeway.workspace.contents import PortableContents
 from ropeway.workspace.handlers import HANDLERS
 from ropeway.workspace.home import Home
 from ropeway.workspace.provisioner import RuntimeProvisioner
-from ropeway.workspace.running import announce, state_file
+from ropeway.workspace.running import announce, withdraw
 
 
 class Workspace(ExtensionApp):
@@ -47,7 +47,7 @@ class Workspace(ExtensionApp):
 
     async def stop_extension(self) -> None:
         """End kernels first, then the processes that they run on."""
-        state_file(self.home.root).unlink(missing_ok=True)
+        withdraw(self.home.root)
         try:
             await self.serverapp.kernel_manager.shutdown_all()
         finally:

@@ -71,10 +71,9 @@ class Bridge:
         *,
         key: bytes,
         on_event: Callable[[Event], None],
-        session_id: str | None = None,
         swallow_shutdown_of: str = "",
     ) -> None:
-        self.uplink = Uplink(client, remote_id, self, session_id)
+        self.uplink = Uplink(client, remote_id, self)
         self.in_band: InBandServer | None = None
         self._ports = KernelPorts(key, self._from_client)
         self._on_event = on_event
@@ -178,6 +177,7 @@ class Bridge:
         """Send an `input_reply` on stdin: the way back of the in-band road."""
         session = self.uplink.session_id
         self.uplink.send(message("stdin", "input_reply", content, session=session, buffers=buffers))
+        await self.uplink.drained()
 
     # --- from the local clients --------------------------------------------------------------
 
@@ -222,7 +222,7 @@ class Bridge:
         if frame.channel == "iopub":
             self._from_iopub(frame)
             return
-        parent = frame.decoded(1).get("msg_id", "")
+        parent = str(frame.decoded(1).get("msg_id", ""))
         if parent.startswith(OURS):
             future = self._asked.get(parent)
             if future is not None and not future.done():

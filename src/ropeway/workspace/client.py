@@ -6,16 +6,22 @@ every fault becomes one of our errors.
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
 
+from ropeway import wire
 from ropeway.errors import KernelGone, NotJupyter, RopewayError, TokenRefused, Unreachable
 from ropeway.workspace.address import Address
+from ropeway.workspace.offered import checked_usage, offered_kernels
 
 START_TIMEOUT = 90.0
 """Seconds a kernel may take to start or restart on its runtime."""
@@ -27,15 +33,34 @@ def trusted_authorities() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+ANSWER_BYTES = 8_000_000
+"""The largest answer that is read: a strange server may answer without an end."""
+
+PICTURE_BYTES = 200_000
+"""The largest logo."""
+
+
+class _TooMuch(Exception):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    status: int
+    path: str
+    headers: Mapping[str, str]
+    content: bytes
+
+
 class RuntimeClient:
     """The REST side of one runtime. Close it with `aclose`."""
 
     def __init__(self, name: str, address: Address, timeout: float = 10.0) -> None:
         self.name = name
         self.address = address
+        self._timeout = timeout
         self._http = httpx.AsyncClient(
             headers=self.headers,
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 5.0), pool=None),
             follow_redirects=False,
             verify=trusted_authorities(),
             trust_env=False,  # as for the WebSocket, which knows no proxies
@@ -69,11 +94,11 @@ class RuntimeClient:
         return version
 
     async def kernelspecs(self) -> dict[str, Any]:
-        """The kernels that the runtime offers: `{"default", "kernelspecs"}`."""
-        body = await self._json("GET", "/api/kernelspecs")
-        if not isinstance(body, dict) or not isinstance(body.get("kernelspecs"), dict):
+        """The kernels that the runtime offers, checked: see `offered.offered_kernels`."""
+        found = offered_kernels(await self._json("GET", "/api/kernelspecs"))
+        if found is None:
             raise self._not_jupyter("its /api/kernelspecs holds no kernels")
-        return body
+        return found
 
     async def kernels(self) -> list[dict[str, Any]] | None:
         """The kernels that run there; None where the server keeps that to itself.
@@ -86,7 +111,7 @@ class RuntimeClient:
             return None
         if not isinstance(body, list):
             raise self._not_jupyter("its /api/kernels is no list")
-        return body
+        return [model for model in body if isinstance(model, dict) and "id" in model]
 
     async def kernel(self, kernel_id: str) -> dict[str, Any]:
         """One running kernel. Raises `KernelGone`."""
@@ -116,47 +141,68 @@ class RuntimeClient:
         except KernelGone:
             return
 
-    async def usage(self) -> dict[str, Any] | None:
+    async def has_agent(self) -> bool:
+        """Whether Ropeway's agent is there; anything but its answer means no."""
+        try:
+            return await self.usage() is not None
+        except RopewayError:
+            return False
+
+    async def usage(self) -> wire.Usage | None:
         """What the agent measures there, or None where there is no agent."""
         try:
             found = await self._json("GET", "/ropeway/agent/usage")
         except (KernelGone, NotJupyter):
             return None
-        return found if isinstance(found, dict) else None
+        return checked_usage(found)
 
     async def picture(self, path: str) -> bytes:
         """A kernelspec's resource (a logo) by its path on the server."""
         origin = urlsplit(self.address.url)
-        response = await self._send("GET", f"{origin.scheme}://{origin.netloc}{path}")
-        return response.content
+        url = f"{origin.scheme}://{origin.netloc}{path}"
+        return (await self._send("GET", url, most=PICTURE_BYTES)).content
 
     async def _json(
         self, method: str, path: str, body: Any = None, timeout: float | None = None
     ) -> Any:
         response = await self._send(method, self.address.url + path, body, timeout)
-        if response.status_code == 204 or not response.content:
+        if response.status == 204 or not response.content:
             return None
         try:
-            return response.json()
-        except ValueError as error:
+            return json.loads(response.content, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
             raise self._not_jupyter("it answers something else than JSON") from error
 
     async def _send(
-        self, method: str, url: str, body: Any = None, timeout: float | None = None
-    ) -> httpx.Response:
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        timeout: float | None = None,
+        most: int = ANSWER_BYTES,
+    ) -> _Response:
         extra: dict[str, Any] = {} if body is None else {"json": body}
-        if timeout is not None:
-            extra["timeout"] = httpx.Timeout(timeout, connect=5.0)
+        seconds = timeout or self._timeout
+        extra["timeout"] = httpx.Timeout(seconds, connect=min(seconds, 5.0))
         try:
-            response = await self._http.request(method, url, **extra)
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
+            async with (
+                asyncio.timeout(seconds + 5),  # httpx counts from one piece to the next
+                self._http.stream(method, url, **extra) as answer,
+            ):
+                content = await _read(answer, most)
+                response = _Response(answer.status_code, answer.url.path, answer.headers, content)
+        except _TooMuch:
+            raise self._not_jupyter("it answers without an end") from None
+        except TimeoutError as error:
             raise self.unreachable(error) from error
-        if response.is_success:
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, RuntimeError) as error:
+            raise self.unreachable(error) from error
+        if 200 <= response.status < 300:
             return response
         raise self._refusal(response)
 
-    def _refusal(self, response: httpx.Response) -> RopewayError:
-        status = response.status_code
+    def _refusal(self, response: _Response) -> RopewayError:
+        status = response.status
         where = f"The server at {self.address.shown}"
         if status in (401, 403) or (status in (301, 302) and "login" in _location(response)):
             if self.address.token:
@@ -169,14 +215,24 @@ class RuntimeClient:
                 f"{where} wants a token, and none was given.",
                 hint="Paste the whole URL with ?token=…, or give the token by itself.",
             )
-        if status == 404 and "/api/kernels/" in str(response.url):
+        if status == 404 and "/api/kernels/" in response.path:
             return KernelGone(f"{where} no longer has this kernel.", hint="Start it again.")
         if status >= 500:
             return Unreachable(
-                f"{where} failed ({status}): {_reason(response)}",
+                f"{where} failed ({status}): {self._reason(response)}",
                 hint="Look into that server's log.",
             )
-        return self._not_jupyter(f"it answers {status} to {response.url.path}")
+        return self._not_jupyter(f"it answers {status} to {response.path}")
+
+    def _reason(self, response: _Response) -> str:
+        """The server's own words, should it not repeat our token in them."""
+        try:
+            body = json.loads(response.content)
+            words = str(body.get("message") or body.get("reason") or "no reason given")[:300]
+        except (ValueError, AttributeError, RecursionError):
+            return "no reason given"
+        token = self.address.token
+        return words.replace(token, "…") if token else words
 
     def _not_jupyter(self, why: str) -> NotJupyter:
         return NotJupyter(
@@ -186,10 +242,14 @@ class RuntimeClient:
 
     def unreachable(self, error: BaseException) -> Unreachable:
         """The error for an address where nothing, or nothing in time, answers."""
-        if isinstance(error, httpx.TimeoutException):
+        if isinstance(error, (httpx.TimeoutException, TimeoutError)):
             why = "it does not answer in time"
         elif "CERTIFICATE_VERIFY_FAILED" in str(error):
             why = "its TLS certificate is not trusted here"
+            return Unreachable(
+                f"The server at {self.address.shown} cannot be reached: {why}.",
+                hint="Name your authority's certificate in SSL_CERT_FILE.",
+            )
         else:
             why = _cause(error)
         return Unreachable(
@@ -202,16 +262,23 @@ def _kernel_path(kernel_id: str) -> str:
     return f"/api/kernels/{quote(kernel_id, safe='')}"
 
 
-def _location(response: httpx.Response) -> str:
+def _location(response: _Response) -> str:
     return str(response.headers.get("location", ""))
 
 
-def _reason(response: httpx.Response) -> str:
-    try:
-        body = response.json()
-        return str(body.get("message") or body.get("reason") or "no reason given")[:300]
-    except (ValueError, AttributeError):
-        return "no reason given"
+async def _read(answer: httpx.Response, most: int) -> bytes:
+    pieces, total = [], 0
+    async for piece in answer.aiter_bytes():
+        total += len(piece)
+        if total > most:
+            raise _TooMuch
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _no_constant(word: str) -> None:
+    """NaN and Infinity are no JSON: passed on, they would break every page's list."""
+    raise ValueError(word)
 
 
 def _cause(error: BaseException) -> str:

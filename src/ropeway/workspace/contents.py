@@ -30,7 +30,7 @@ class PortableContents(AsyncLargeFileManager):
         """Write a file or folder."""
         content = model.get("content")
         if self.specs is not None and model.get("type") == "notebook" and content:
-            metadata = portable.saved(content.get("metadata", {}), self.specs.origin)
+            metadata = portable.saved(content.get("metadata", {}), self.specs.origin, self._find)
             model = {**model, "content": {**content, "metadata": metadata}}
         saved: dict[str, Any] = await super().save(model, path)
         return saved

@@ -32,8 +32,16 @@ class Frame:
     parts: Sequence[Part]
 
     def decoded(self, index: int) -> dict[str, Any]:
-        """The JSON part at `index`: 0 header, 1 parent header, 2 metadata, 3 content."""
-        found: dict[str, Any] = json.loads(bytes(self.parts[index]))
+        """The JSON part at `index`: 0 header, 1 parent header, 2 metadata, 3 content.
+
+        Raises `ValueError` when it is no JSON object.
+        """
+        try:
+            found = json.loads(bytes(self.parts[index]))
+        except RecursionError:
+            raise ValueError("a part of the message is nested too deeply") from None
+        if not isinstance(found, dict):
+            raise ValueError("a part of the message is no JSON object")
         return found
 
 

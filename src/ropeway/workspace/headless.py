@@ -58,7 +58,7 @@ async def serving_home(root: Path, *, runtime: str | None) -> AsyncIterator[Home
         await home.start(with_here=runtime in (None, HERE))
         yield home
     finally:
-        await home.aclose(stop_here=home.here.ours)
+        await home.aclose()
         RuntimeProvisioner.home = None
 
 
@@ -223,7 +223,9 @@ async def _interrupts(manager: Any) -> AsyncIterator[asyncio.Event]:
         if happened.is_set() and task is not None:
             task.cancel()
         happened.set()
-        pending.add(asyncio.ensure_future(manager.interrupt_kernel()))
+        asked = asyncio.ensure_future(manager.interrupt_kernel())
+        pending.add(asked)
+        asked.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     loop.add_signal_handler(signal.SIGINT, interrupt)
     try:

@@ -21,6 +21,11 @@ def here_process(root: Path) -> ServerProcess:
     return ServerProcess("runtime here", command, state, root)
 
 
+def here_users(root: Path) -> config.Claim:
+    """Shared by everybody who uses the runtime `here` of a folder; who is alone may end it."""
+    return config.Claim(config.workspace_state_dir(root) / "here.lock")
+
+
 async def here_runtime(process: ServerProcess, timeout: float) -> Runtime:
     """The runtime `here`, once its server answers; a leftover that does not is replaced."""
     process.launch()

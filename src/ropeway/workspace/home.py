@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ropeway import config
 from ropeway.workspace.data_service import DataService
-from ropeway.workspace.here import here_process, here_runtime
+from ropeway.workspace.here import here_process, here_runtime, here_users
 from ropeway.workspace.registry import Registry
 from ropeway.workspace.remembered import runtime_list
 from ropeway.workspace.specs import SpecCache
@@ -33,10 +33,13 @@ class Home:
         self.here = here_process(self.root)
         self._timeout: float = settings["runtimes.timeout"]
         self._lock = asyncio.Lock()
+        self._users: config.Claim | None = None
 
     async def start(self, *, with_here: bool = True) -> None:
         """Take the remembered runtimes in, and bring the runtime `here` up."""
         if with_here:
+            self._users = here_users(self.root)
+            self._users.share()
             self.here.launch()
         await self.registry.start()
         if with_here:
@@ -49,9 +52,12 @@ class Home:
             runtime = await here_runtime(self.here, self._timeout)
             await self.registry.replace(runtime)
 
-    async def aclose(self, *, stop_here: bool = True) -> None:
-        """Let everything go, and end the runtime `here` unless another workspace needs it."""
+    async def aclose(self) -> None:
+        """Let everything go; who leaves last ends the runtime `here`."""
         await self.registry.aclose()
         await self.data.stop()
-        if stop_here:
-            await self.here.stop()
+        if self._users is not None:
+            if self._users.take():
+                await self.here.stop()
+            self._users.release()
+            self._users = None

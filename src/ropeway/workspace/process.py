@@ -53,7 +53,9 @@ class ServerProcess:
         """The process that the state file names, if it lives."""
         try:
             server = Server(**json.loads(self._state.read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, AttributeError):
+            return None
+        if not isinstance(server.pid, int):
             return None
         return server if self._lives(server.pid) else None
 
@@ -93,10 +95,10 @@ class ServerProcess:
         return server
 
     async def stop(self) -> None:
-        """End the process and forget it."""
-        server = self.running()
-        if server is not None:
-            await asyncio.to_thread(_end, server.pid)
+        """End the process, also one that is still starting, and forget it."""
+        pid = self._pid()
+        if pid is not None:
+            await asyncio.to_thread(_end, pid)
         if self._child is not None:
             self._child.poll()
         self._state.unlink(missing_ok=True)
@@ -104,10 +106,15 @@ class ServerProcess:
 
     def _started(self) -> bool:
         """Whether somebody, perhaps another process, started it, and it lives."""
+        return self._pid() is not None
+
+    def _pid(self) -> int | None:
         try:
-            return self._lives(int(self._pid_file.read_text("utf-8")))
+            pid = int(self._pid_file.read_text("utf-8"))
         except (OSError, ValueError):
-            return False
+            server = self.running()
+            return server.pid if server else None
+        return pid if self._lives(pid) else None
 
     def _lives(self, pid: int) -> bool:
         if self._child is not None and self._child.pid == pid:
@@ -115,7 +122,7 @@ class ServerProcess:
         # A process id may have been given to a stranger since: ours names its state file.
         try:
             return str(self._state) in psutil.Process(pid).cmdline()
-        except psutil.Error:
+        except (psutil.Error, ValueError):
             return False
 
     def _shorten_log(self) -> None:

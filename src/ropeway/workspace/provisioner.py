@@ -66,6 +66,7 @@ class RuntimeProvisioner(KernelProvisionerBase):
         Raises one of our errors, with what to do, when that cannot be.
         """
         runtime = self._runtime()
+        await self._stop_reattaching()
         if self.bridge is None:
             await self._start(runtime, kwargs.get("cwd"))
         else:
@@ -122,8 +123,7 @@ class RuntimeProvisioner(KernelProvisionerBase):
             return
         self.live.pop(self.kernel_id, None)
         bridge, self.bridge = self.bridge, None
-        if self._reattaching is not None:
-            self._reattaching.cancel()
+        await self._stop_reattaching()
         if bridge is not None:
             await bridge.aclose()
         if self._client is not None and self.remote_id is not None:
@@ -153,30 +153,45 @@ class RuntimeProvisioner(KernelProvisionerBase):
             on_event=self._on_event,
             swallow_shutdown_of=manager.session.session,
         )
-        self.connection_info = self.bridge.open()
+        self.live[self.kernel_id] = self
         try:
+            self.connection_info = self.bridge.open()
             await self._up()
         except BaseException:
             await self.cleanup()
             raise
-        self.live[self.kernel_id] = self
 
     async def _restart(self, runtime: Runtime, cwd: Any) -> None:
         assert self.bridge is not None
         if self.remote_id is not None and runtime.client is self._client:
             try:
                 await runtime.client.restart_kernel(self.remote_id)
-                # As JupyterLab does: the server's old sockets may lead to the old kernel.
-                await self.bridge.uplink.redial(LINK_SECONDS)
             except KernelGone:
                 self.remote_id = None
             else:
+                await self._redial(self.bridge)
                 return
         # The runtime itself was restarted, or replaced: a fresh kernel behind the same ports.
         self._client = runtime.client
         self.remote_id = await runtime.client.start_kernel(self.remote_kernel, self._folder(cwd))
         await self.bridge.follow(runtime.client, self.remote_id)
         await self._up()
+
+    async def _redial(self, bridge: Bridge) -> None:
+        """As JupyterLab does: the server's old sockets may lead to the old kernel."""
+        try:
+            await bridge.uplink.redial(LINK_SECONDS)
+        except TimeoutError:
+            raise Unreachable(
+                f"Runtime {self.runtime} restarted the kernel but does not answer.",
+                hint="Restart it once more when the runtime is back.",
+            ) from None
+
+    async def _stop_reattaching(self) -> None:
+        task, self._reattaching = self._reattaching, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _up(self) -> None:
         assert self.bridge is not None
@@ -186,11 +201,17 @@ class RuntimeProvisioner(KernelProvisionerBase):
     def _serve_sdk(self) -> None:
         """Answer the SDK's requests, and bring the SDK itself to a Python kernel."""
         assert self.bridge is not None
-        if self.bridge.in_band is None:
-            self.bridge.in_band = InBand(
-                self._home().data, self.runtime, self.kernel_id, self.bridge.answer_in_band
-            )
+        self._forget_requests()
         self._send_sdk()
+
+    def _forget_requests(self) -> None:
+        """Stop at home what a kernel asked for that is no more."""
+        assert self.bridge is not None
+        if self.bridge.in_band is not None:
+            self.bridge.in_band.close()
+        self.bridge.in_band = InBand(
+            self._home().data, self.runtime, self.kernel_id, self.bridge.answer_in_band
+        )
 
     def _send_sdk(self) -> None:
         assert self.bridge is not None
@@ -210,11 +231,11 @@ class RuntimeProvisioner(KernelProvisionerBase):
         """The notebook's folder, which the runtime `here` shares with the workspace."""
         if self.runtime != HERE or cwd is None:
             return None
-        try:
-            inside = Path(os.fspath(cwd)).resolve().relative_to(self._home().root)
-        except ValueError:
-            return None
-        return inside.as_posix()
+        # As it was named first: a linked folder inside the root resolves to one outside.
+        for path in (Path(os.path.abspath(cwd)), Path(cwd).resolve()):  # noqa: PTH100
+            if path.is_relative_to(self._home().root):
+                return path.relative_to(self._home().root).as_posix()
+        return None
 
     async def remote_model(self) -> dict[str, Any] | None:
         """The runtime's own description of the kernel, or None when it has none."""
@@ -242,6 +263,7 @@ class RuntimeProvisioner(KernelProvisionerBase):
         elif not self._gone:
             self._gone = True
             if self.bridge is not None:
+                self._forget_requests()
                 self.bridge.mark_dead()
 
     def _restarted_there(self) -> None:
@@ -250,6 +272,7 @@ class RuntimeProvisioner(KernelProvisionerBase):
             self._dead = True  # a headless run must not go on with an empty kernel
             return
         self._restarter._fire_callbacks("restart")
+        self._forget_requests()
         if self._reattaching is None or self._reattaching.done():
             self._reattaching = asyncio.ensure_future(self._reattach())
 

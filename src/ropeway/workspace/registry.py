@@ -112,7 +112,6 @@ class Registry:
             self._remembered, text, token, name, timeout=self._timeout
         )
         runtime = Runtime(record.name, Address(record.url, record.token), self._timeout)
-        self._stamp = self._remembered.stamp()
         await self.adopt(runtime)
         return runtime
 
@@ -120,7 +119,8 @@ class Registry:
         """Take a runtime in, look at it once, and keep looking."""
         self.runtimes[runtime.name] = runtime
         await self.look(runtime)
-        self._tasks[runtime.name] = asyncio.create_task(self._keep_looking(runtime))
+        if self.runtimes.get(runtime.name) is runtime:
+            self._tasks[runtime.name] = asyncio.create_task(self._keep_looking(runtime))
 
     async def replace(self, runtime: Runtime) -> None:
         """Take a runtime in where an older one of that name stood."""
@@ -136,49 +136,54 @@ class Registry:
                 hint="Switch the notebook to another runtime, or shut its kernel down.",
             )
         self._remembered.remove(name)
-        self._stamp = self._remembered.stamp()
         self._drop(name)
 
     async def look(self, runtime: Runtime) -> None:
-        """Ask a runtime how it is and what kernels it offers."""
-        begun = time.monotonic()
+        """Ask a runtime how it is and what kernels it offers. Never raises."""
         try:
-            specs = await runtime.client.kernelspecs()
-            running = await runtime.client.kernels()
-            if runtime.state != "connected":
-                runtime.agent = await runtime.client.usage() is not None
+            await self._look(runtime)
         except RopewayError as error:
             refused = isinstance(error, TokenRefused)
-            runtime.state = "refused" if refused else "unreachable"
-            runtime.detail = error.message
-            runtime.running = None
-            if not runtime.kernels:
-                runtime.kernels, runtime.default_kernel = self.specs.cached(runtime.name)
-            return
-        runtime.looked_at = begun
-        known = running is not None
-        runtime.running = {str(m["id"]): m for m in running or ()} if known else None
-        found = await self.specs.update(runtime.name, runtime.client, specs)
-        if self.runtimes.get(runtime.name) is runtime:
-            runtime.kernels, runtime.default_kernel = found
-            runtime.state, runtime.detail = "connected", ""
+            self._lost(runtime, "refused" if refused else "unreachable", error.message)
+        except Exception:
+            log.exception("could not look at runtime %s", runtime.name)
+            self._lost(runtime, "unreachable", "It could not be looked at; the log says why.")
 
-    async def _keep_looking(self, runtime: Runtime) -> None:
+    async def _look(self, runtime: Runtime) -> None:
+        begun = time.monotonic()
+        client = runtime.client
+        specs = await client.kernelspecs()
+        running = await client.kernels()
+        if runtime.state != "connected":
+            runtime.agent = await client.has_agent()
+        if self.runtimes.get(runtime.name) is not runtime:
+            return  # disconnected meanwhile
+        found = await self.specs.update(runtime.name, client, specs)
+        runtime.looked_at = begun
+        runtime.running = None if running is None else {str(m["id"]): m for m in running}
+        runtime.kernels, runtime.default_kernel = found
+        runtime.state, runtime.detail = "connected", ""
+
+    def _lost(self, runtime: Runtime, state: str, detail: str) -> None:
+        runtime.state, runtime.detail, runtime.running = state, detail, None
+        if not runtime.kernels:
+            runtime.kernels, runtime.default_kernel = self.specs.cached(runtime.name)
+
+    async def _keep_looking(self, runtime: Runtime, *, at_once: bool = False) -> None:
+        if at_once:
+            await self.look(runtime)
         while True:
             await asyncio.sleep(self._refresh)
-            try:
-                await self.look(runtime)
-            except Exception:
-                log.exception("could not look at runtime %s", runtime.name)
+            await self.look(runtime)
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            if self._remembered.stamp() != self._stamp:
-                try:
+            try:
+                if self._remembered.stamp() != self._stamp:
                     self._reload()
-                except RopewayError as error:
-                    log.error("%s", error)
+            except (RopewayError, OSError) as error:
+                log.error("the list of runtimes cannot be read: %s", error)
 
     def _reload(self) -> None:
         self._stamp = self._remembered.stamp()
@@ -192,11 +197,7 @@ class Registry:
                 runtime = Runtime(name, Address(record.url, record.token), self._timeout)
                 runtime.kernels, runtime.default_kernel = self.specs.cached(name)
                 self.runtimes[name] = runtime
-                self._tasks[name] = asyncio.create_task(self._look_and_keep_looking(runtime))
-
-    async def _look_and_keep_looking(self, runtime: Runtime) -> None:
-        await self.look(runtime)
-        await self._keep_looking(runtime)
+                self._tasks[name] = asyncio.create_task(self._keep_looking(runtime, at_once=True))
 
     def _drop(self, name: str, *, forget: bool = True) -> None:
         runtime = self.runtimes.pop(name)

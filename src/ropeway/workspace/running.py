@@ -7,8 +7,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from ropeway import config
 
 
@@ -24,14 +22,31 @@ def announce(root: Path, url: str, token: str) -> None:
     config.write_private(state_file(root), json.dumps(body))
 
 
+def withdraw(root: Path) -> None:
+    """Take back what `announce` said."""
+    state_file(root).unlink(missing_ok=True)
+
+
+def claim(root: Path) -> config.Claim | None:
+    """The right to serve a folder, for the life of this process; None when another has it."""
+    mine = config.Claim(config.workspace_state_dir(root) / "workspace.lock")
+    return mine if mine.take() else None
+
+
 def running_workspace(root: Path) -> dict[str, Any] | None:
     """Where the workspace of a folder listens (`url`, `token`, `pid`), if it runs."""
-    try:
-        state: dict[str, Any] = json.loads(state_file(root).read_text("utf-8"))
-        line = " ".join(psutil.Process(state["pid"]).cmdline())
-    except (OSError, ValueError, KeyError, psutil.Error):
+    path = state_file(root)
+    lock = path.with_name("workspace.lock")
+    if not path.is_file() or not lock.is_file():
         return None
-    return state if "ropeway" in line else None
+    probe = config.Claim(lock)
+    free = probe.take()
+    probe.release()
+    try:
+        state = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return state if not free and isinstance(state, dict) and "url" in state else None
 
 
 def find_root(start: Path) -> Path:

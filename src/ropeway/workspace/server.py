@@ -15,6 +15,7 @@ from jupyter_server.serverapp import ServerApp
 from traitlets.config import Config as TraitletsConfig
 
 from ropeway import config
+from ropeway.logs import hide_tokens
 from ropeway.notebooks.welcome import WELCOME, welcome_notebook
 
 PORT_RETRIES = 50
@@ -83,7 +84,10 @@ def first_page(root: Path) -> str:
         name = max(notebooks, key=lambda path: path.stat().st_mtime).name
     else:
         name = WELCOME
-        nbformat.write(welcome_notebook(), root / name)
+        try:
+            nbformat.write(welcome_notebook(), root / name)
+        except OSError:  # a folder that is only to be read
+            return "/lab"
     return f"/doc/tree/{quote(name)}"
 
 
@@ -101,8 +105,10 @@ def serve(
     app: Any = WorkspaceServer.instance(config=made)
     app.greet = greet
     app.initialize(argv=[])
+    hide_tokens(app.log)
     # Stock asks first on a terminal, and elsewhere dies of Ctrl-C without a clean-up.
     signal.signal(signal.SIGINT, stopper(app))
+    signal.signal(signal.SIGHUP, stopper(app))  # the terminal was closed
     app.start()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ropeway import wire
 from ropeway.errors import Unreachable
+from ropeway.workspace.offered import checked_usage
 from ropeway.workspace.provisioner import RuntimeProvisioner
 
 USAGE_REQUEST = "ropeway_usage_request"
@@ -60,7 +61,7 @@ async def shut_down_all(kernel_manager: Any, runtime: str) -> None:
     await asyncio.gather(*(kernel_manager.shutdown_kernel(kernel_id) for kernel_id in ids))
 
 
-async def measured_by_kernel(runtime: str, kernel_id: str) -> dict[str, Any]:
+async def measured_by_kernel(runtime: str, kernel_id: str) -> wire.Usage:
     """What a kernel of this workspace measures on a server without the agent: a `wire.Usage`.
 
     Raises `Unreachable` when no Python kernel of ours answers there.
@@ -70,8 +71,9 @@ async def measured_by_kernel(runtime: str, kernel_id: str) -> dict[str, Any]:
     if chosen is not None and chosen.bridge is not None and chosen.linked:
         try:
             answer = await chosen.bridge.ask("control", USAGE_REQUEST, {}, USAGE_SECONDS)
-            return wire.to_json(wire.from_json(wire.Usage, answer))
-        except (TimeoutError, TypeError, ValueError):  # silent, or it answers what is no usage
+            if (usage := checked_usage(answer)) is not None:
+                return usage
+        except TimeoutError:
             pass
     raise Unreachable(
         f"Runtime {runtime} cannot be measured right now.",

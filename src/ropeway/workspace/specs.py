@@ -17,14 +17,13 @@ from typing import Any
 from jupyter_client.kernelspec import KernelSpecManager
 from traitlets import Unicode, default
 
-from ropeway import wire
+from ropeway import config, wire
 from ropeway.errors import RopewayError
 from ropeway.workspace.address import HERE
 from ropeway.workspace.client import RuntimeClient
 
 PROVISIONER = "ropeway"
 _LOGO = re.compile(r"logo-\d{1,3}x\d{1,3}\.png")
-_LOGO_BYTES = 200_000
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +76,8 @@ class SpecCache:
             text = json.dumps(_kernel_json(runtime, name, model["spec"], name == default), indent=1)
             if _read(folder / "kernel.json") != text:
                 folder.mkdir(exist_ok=True)
-                await _fetch_logos(client, model.get("resources") or {}, folder)
-                (folder / "kernel.json").write_text(text, "utf-8")
+                await _fetch_logos(client, model["resources"], folder)
+                config.write_private(folder / "kernel.json", text)
         return self.cached(runtime)
 
     def cached(self, runtime: str) -> Offer:
@@ -86,7 +85,8 @@ class SpecCache:
         kernels: list[wire.Kernel] = []
         default: str | None = None
         for folder in self._folders(runtime):
-            spec = json.loads((folder / "kernel.json").read_text("utf-8"))
+            spec = _spec(folder)
+            assert spec is not None  # `_folders` read it
             kernels.append(
                 wire.Kernel(folder.name, spec["display_name"], spec["language"], runtime)
             )
@@ -100,17 +100,14 @@ class SpecCache:
 
         `{"runtime", "kernel", "display_name", "language"}` in the runtime's own words.
         """
-        text = _read(self.folder / name / "kernel.json") if _plain(name) else None
-        if text is None:
-            return None
-        spec = json.loads(text)
-        return {**spec["metadata"]["ropeway"], "language": spec["language"]}
+        spec = _spec(self.folder / name) if _plain(name) else None
+        return spec and {**spec["metadata"]["ropeway"], "language": spec["language"]}
 
     def find(self, runtime: str, remote_kernel: str) -> tuple[str, str] | None:
         """The local and the shown name of a runtime's kernel, or None when it offers no such."""
         name = local_name(runtime, remote_kernel)
-        text = _read(self.folder / name / "kernel.json")
-        return None if text is None else (name, str(json.loads(text)["display_name"]))
+        spec = _spec(self.folder / name) if _plain(name) else None
+        return None if spec is None else (name, str(spec["display_name"]))
 
     def remove(self, runtime: str) -> None:
         """Forget what a runtime offered."""
@@ -133,8 +130,10 @@ class SpecCache:
 
 
 def _kernel_json(runtime: str, name: str, spec: dict[str, Any], default: bool) -> dict[str, Any]:
-    shown = str(spec.get("display_name") or name)
-    metadata = {k: v for k, v in (spec.get("metadata") or {}).items() if k == "debugger"}
+    shown = spec["display_name"]
+    metadata: dict[str, Any] = {}
+    if spec["metadata"].get("debugger") is True:
+        metadata["debugger"] = True
     metadata["kernel_provisioner"] = {
         "provisioner_name": PROVISIONER,
         "config": {"runtime": runtime, "remote_kernel": name},
@@ -148,7 +147,7 @@ def _kernel_json(runtime: str, name: str, spec: dict[str, Any], default: bool) -
     return {
         "argv": [],
         "display_name": shown_name(runtime, shown),
-        "language": str(spec.get("language") or ""),
+        "language": spec["language"],
         "interrupt_mode": "signal",  # reaches the provisioner, which asks the runtime over REST
         "metadata": metadata,
     }
@@ -165,12 +164,22 @@ async def _fetch_logos(client: RuntimeClient, resources: dict[str, str], folder:
         except RopewayError as error:
             log.debug("no logo from %s: %s", client.name, error)
             continue
-        if len(picture) <= _LOGO_BYTES:
-            (folder / name).write_bytes(picture)
+        (folder / name).write_bytes(picture)
 
 
 def _plain(name: str) -> bool:
-    return bool(re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name))
+    """Whether `name` may be a folder of ours: it may come from any notebook."""
+    return bool(re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}", name))
+
+
+def _spec(folder: Path) -> dict[str, Any] | None:
+    """What we wrote into a kernel's folder, or None where that is missing or broken."""
+    try:
+        spec = json.loads((folder / "kernel.json").read_text("utf-8"))
+        whole = spec["metadata"]["ropeway"]["runtime"] and spec["display_name"] is not None
+        return {**spec, "language": spec["language"]} if whole else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _read(path: Path) -> str | None:

@@ -8,6 +8,7 @@ both are off on this leg (`set_nodelay`, `TCP_QUICKACK`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import socket
@@ -18,8 +19,10 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
+from ropeway.errors import KernelGone, RopewayError, TokenRefused
 from ropeway.workspace.client import RuntimeClient
 from ropeway.workspace.frames import V1, Frame, pack_json, pack_v1, unpack_json, unpack_v1
 
@@ -51,11 +54,10 @@ class Uplink:
         client: RuntimeClient,
         remote_id: str,
         listener: Listener,
-        session_id: str | None = None,
     ) -> None:
         self.client = client
         self.remote_id = remote_id
-        self.session_id = session_id or uuid4().hex
+        self.session_id = uuid4().hex
         self.state: State = "down"
         self.settled = asyncio.Event()  # set while up, and for good once gone or refused
         self._listener = listener
@@ -64,6 +66,7 @@ class Uplink:
         self._task: asyncio.Task[None] | None = None
         self._quiet = False
         self._held = False
+        self._written: asyncio.Future[None] | None = None
 
     def start(self) -> None:
         """Begin to dial, in the background."""
@@ -78,11 +81,13 @@ class Uplink:
             self._websocket.close()
 
     async def redial(self, timeout: float) -> None:
-        """Hang up and dial again without a word to the listener.
+        """Hang up and dial again without a word to the listener. Raises `TimeoutError`.
 
         After a restart of its kernel a stock server may still hold sockets to the old one; the
         new connection gets fresh ones.
         """
+        if self.state in ("gone", "refused"):
+            raise TimeoutError("the link was given up")
         websocket, self._websocket = self._websocket, None
         self.settled.clear()
         if websocket is not None:
@@ -101,34 +106,66 @@ class Uplink:
 
     def send(self, frame: Frame, *, even_if_held: bool = False) -> None:
         """Send a frame, or keep it until the link is up again."""
-        if self._websocket is None or (self._held and not even_if_held):
+        if (
+            self._websocket is None
+            or (self._held and not even_if_held)
+            or not self._write(self._websocket, frame)
+        ):
             self._waiting.append(frame)
-            return
-        v1 = self._websocket.selected_subprotocol == V1
+
+    async def drained(self) -> None:
+        """Wait until the socket took what was sent: who produces much must not fill the memory."""
+        if self._written is not None:
+            with contextlib.suppress(WebSocketClosedError, StreamClosedError):
+                await asyncio.shield(self._written)
+
+    def _write(self, websocket: WebSocketClientConnection, frame: Frame) -> bool:
+        """Whether the link took the frame. One that it took and then lost is sent again."""
+        v1 = websocket.selected_subprotocol == V1
         data = pack_v1(frame) if v1 else pack_json(frame)
         try:
-            self._websocket.write_message(data, binary=isinstance(data, bytes))
-        except WebSocketClosedError:
+            written = websocket.write_message(data, binary=isinstance(data, bytes))
+        except (WebSocketClosedError, StreamClosedError):
+            return False
+        written.add_done_callback(lambda done: self._check_written(done, frame))
+        self._written = written
+        return True
+
+    def _check_written(self, done: asyncio.Future[None], frame: Frame) -> None:
+        # A write that failed never reached the server whole, so nothing runs twice.
+        if not done.cancelled() and done.exception() is not None:
             self._waiting.append(frame)
 
     async def _run(self) -> None:
         pause = 0.2
-        while self.state not in ("gone", "refused"):
+        while True:
             try:
                 websocket = await self._dial()
             except HTTPClientError as error:
-                if error.code in (403, 404):
+                if error.code in (403, 404) and await self._is_over(error.code):
                     self._change("gone" if error.code == 404 else "refused")
                     self.settled.set()
                     return
-            except (OSError, TimeoutError, WebSocketClosedError) as error:
-                log.debug("no link to %s yet: %s", self.client.name, error)
+            except Exception as error:  # noqa: BLE001 (whatever a strange server does, dial on)
+                log.debug("no link to %s yet: %r", self.client.name, error)
             else:
                 pause = 0.2
                 await self._serve(websocket)
                 continue
             await asyncio.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 (jitter only)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _is_over(self, status: int) -> bool:
+        """Whether a refusal is meant: a tunnel or a hub answers so while the server is away."""
+        try:
+            await self.client.kernel(self.remote_id)
+        except KernelGone:
+            return status == 404
+        except TokenRefused:
+            return status == 403
+        except RopewayError:
+            return False
+        return status == 403
 
     async def _dial(self) -> WebSocketClientConnection:
         request = HTTPRequest(
@@ -170,7 +207,9 @@ class Uplink:
 
     def _send_waiting(self) -> None:
         while self._waiting and self._websocket is not None and not self._held:
-            self.send(self._waiting.popleft())
+            if not self._write(self._websocket, self._waiting[0]):
+                return
+            self._waiting.popleft()
 
     async def _read(self, websocket: WebSocketClientConnection) -> None:
         unpack: Callable[[bytes], Frame]
@@ -180,11 +219,9 @@ class Uplink:
         while (data := await receive()) is not None:
             acknowledge()
             try:
-                frame = unpack(data)  # type: ignore[arg-type]
-            except (ValueError, KeyError) as error:
-                log.warning("dropped a frame from %s: %s", self.client.name, error)
-                continue
-            self._listener.frame_received(frame)
+                self._listener.frame_received(unpack(data))  # type: ignore[arg-type]
+            except Exception as error:  # noqa: BLE001 (one odd frame must not end the link)
+                log.warning("dropped a frame from %s: %r", self.client.name, error)
 
     def _change(self, state: State) -> None:
         if state != self.state:

@@ -73,8 +73,9 @@ class UsageHandler(RopewayHandler):
         """A `wire.Usage`; `?kernel=ID` lets a Python kernel there answer for a plain server."""
         runtime = self.home.registry.get(name)
         kernel = self.get_query_argument("kernel", "")
-        usage = await runtime.client.usage() if runtime.state == "connected" else None
-        self.answer(usage or await sessions.measured_by_kernel(name, kernel))
+        asked = runtime.agent and runtime.state == "connected"
+        usage = await runtime.client.usage() if asked else None
+        self.answer(wire.to_json(usage or await sessions.measured_by_kernel(name, kernel)))
 
 
 class KernelsHandler(RopewayHandler):
