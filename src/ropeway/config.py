@@ -203,7 +203,7 @@ class Claim:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
     def share(self) -> None:
-        """Hold it beside others."""
+        """Hold it beside others; waits for who holds it alone."""
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
     def take(self) -> bool:

@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,58 @@ def test_terminated_like_interrupted(tmp_path: Path) -> None:
         assert work.process.wait(20) == 0
     listed = subprocess.run(["ps", "axwwo", "args"], capture_output=True, text=True).stdout
     assert str(tmp_path) not in listed
+
+
+def test_a_closed_terminal_ends_it(tmp_path: Path) -> None:
+    """SIGHUP, which a closed terminal sends, stops everything as Ctrl-C does."""
+    with workspace(tmp_path / "home", tmp_path / "files") as work:
+        work.process.send_signal(signal.SIGHUP)
+        assert work.process.wait(20) == 0
+    listed = subprocess.run(["ps", "axwwo", "args"], capture_output=True, text=True).stdout
+    assert str(tmp_path) not in listed
+
+
+def test_two_starts_at_once_make_one_workspace(tmp_path: Path) -> None:
+    """Of two starts in the same moment one serves, and the other says where."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    command = [sys.executable, "-m", "ropeway", "up", str(folder), "--no-browser", "--port", "0"]
+    environment = clean_environment(tmp_path / "home")
+    both = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    try:
+        deadline = time.monotonic() + 60
+        while all(each.poll() is None for each in both):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        second, first = sorted(both, key=lambda each: each.poll() is None)
+        assert second.returncode == 0
+        assert "runs already" in second.communicate()[0]
+        first.send_signal(signal.SIGINT)
+        assert first.wait(30) == 0
+    finally:
+        for each in both:
+            each.kill()
+            each.wait()
+            if each.stdout is not None:
+                each.stdout.close()
+
+
+def test_a_run_in_the_shell_leaves_the_workspace_its_runtime(tmp_path: Path) -> None:
+    """`ropeway exec` beside a workspace borrows the runtime here and does not end it."""
+    with workspace(tmp_path / "home", tmp_path / "files") as work:
+        (state,) = (tmp_path / "home/ropeway").glob("workspaces/*/here.json")
+        before = state.read_text()
+        ran = subprocess.run(
+            [sys.executable, "-m", "ropeway", "exec", "print(6 * 7)"],
+            env=clean_environment(tmp_path / "home"),
+            cwd=work.root,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (ran.returncode, ran.stdout) == (0, "42\n"), ran.stderr
+        assert work.api("/api/kernels", "POST", {"name": "python3"})[0] == 201
+        assert state.read_text() == before

@@ -11,9 +11,9 @@ from ropeway import wire
 from ropeway.kernel import usage as measured
 
 
-def test_usage_has_the_shape_of_the_wire() -> None:
+def test_memory_and_disk_are_measured(tmp_path: Path) -> None:
     """RAM and disk are bytes in use out of a total."""
-    found = wire.from_json(wire.Usage, measured.usage())
+    found = measured.usage(tmp_path)
     assert found.ram is not None
     assert 0 < found.ram.used < found.ram.total
     assert found.disk is not None
@@ -50,8 +50,22 @@ def test_no_limit_means_the_machine(tmp_path: Path) -> None:
 
 def test_gpus_are_read_from_the_driver() -> None:
     """Every GPU that tells its memory is listed; a load that is not told is unknown."""
-    told = "NVIDIA A100, 1024, 40960, 50\nTesla T4, 3, 15360, [N/A]\nOdd, [N/A], [N/A], 0\n"
+    told = (
+        "NVIDIA A100, 1024, 40960, 50\nTesla T4, rev 2, 3, 15360, [N/A]\n"
+        "Odd, [N/A], [N/A], 0\nNo devices were found\n\n"
+    )
     assert measured.parse_gpus(told) == (
         wire.Gpu("NVIDIA A100", 1024 << 20, 40960 << 20, 0.5),
-        wire.Gpu("Tesla T4", 3 << 20, 15360 << 20, None),
+        wire.Gpu("Tesla T4, rev 2", 3 << 20, 15360 << 20, None),
     )
+
+
+def test_a_broken_driver_means_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that fails is no reason to tell nothing else."""
+    broken = tmp_path / "nvidia-smi"
+    broken.write_text("#!/bin/sh\nexit 9\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = measured.usage(tmp_path)
+    assert found.gpus == ()
+    assert found.ram is not None

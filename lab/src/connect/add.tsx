@@ -131,6 +131,10 @@ function Form({ name, offerUse, problem, working }: IFormProps): JSX.Element {
           <input type="checkbox" name="use" defaultChecked /> Use it in this notebook
         </label>
       )}
+      <p className="rw-Field-help">
+        Its owner can read what runs there, and what a cell shows may hold scripts that act as you
+        in this page: add only machines of people you trust.
+      </p>
       <div role="alert">{problem && <Problem problem={problem} />}</div>
       <div role="status" className="rw-Working">
         {working && (

@@ -45,10 +45,6 @@ export class RuntimesModel implements IRuntimes, IDisposable {
     }
   }
 
-  find(kernel: string): IRuntime | null {
-    return this._runtimes.find(r => r.kernels.some(k => k.name === kernel)) ?? null;
-  }
-
   refresh(): Promise<void> {
     return this._polling.now();
   }

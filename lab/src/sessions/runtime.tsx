@@ -97,12 +97,12 @@ function disconnectQuestion(
 ): Pick<IQuestionProps, 'text' | 'choices'> {
   if (state !== 'connected') {
     return {
-      text: `Disconnect ${name}? Kernels that still run there go on.`,
+      text: `Disconnect ${name}, for all your workspaces? Kernels that still run there go on.`,
       choices: [[`Disconnect ${name}`, () => disconnect(false)]]
     };
   }
   return {
-    text: `Disconnect ${name}? Its kernels can go on without this workspace.`,
+    text: `Disconnect ${name}, for all your workspaces? Its kernels can go on.`,
     choices: [
       ['Keep kernels running', () => disconnect(false)],
       ['Shut kernels down', () => disconnect(true)]

@@ -48,7 +48,7 @@ def connect(url: str, name: str | None, token: str) -> None:
 @click.command()
 @click.argument("name")
 def disconnect(name: str) -> None:
-    """Forget the runtime NAME. What runs there goes on.
+    """Forget the runtime NAME, for all your workspaces. What runs there goes on.
 
     \b
     Example:

@@ -17,7 +17,7 @@ import resource
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,9 +34,6 @@ SPARE = 3_000_000_000
 
 ROOM = 2_000_000_000
 """Bytes that must be free after a query; with less the next one might fail for nothing."""
-
-_LAST_WORDS = 0.2
-"""Seconds for the answer that tells of it to get out."""
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +58,13 @@ async def serve(root: Path, state: Path, parent: int) -> None:
     logging.getLogger("uvicorn.error").addFilter(_expected)
     token = secrets.token_urlsafe(32)
     settings = config.load(root)
+    allowed = bound_memory(settings["data.memory"])
     app = App(
         Home(root),
         token,
         seconds=settings["data.seconds"],
         give_up=_give_up,
-        ended=_end_when_full(bound_memory(settings["data.memory"])),
+        ended=lambda: server.leave_when_full(allowed),
     )
     listener = _listen()
     port = listener.getsockname()[1]
@@ -118,8 +116,16 @@ class _Server(uvicorn.Server):
         yield
 
     def leave(self) -> None:
-        """Stop serving."""
+        """Stop serving: take no new query from now on, and give those that run a moment."""
         self.should_exit = True
+        for listening in getattr(self, "servers", ()):  # none before it listens
+            listening.close()  # now, not at uvicorn's next look: a new query would be cut off
+
+    def leave_when_full(self, allowed: int) -> None:
+        """Leave when a query left the memory full; a fresh process answers the next one."""
+        if psutil.Process().memory_info().vms > allowed - ROOM and not self.should_exit:
+            log.warning("a query left the memory full: starting anew")
+            self.leave()
 
 
 def bound_memory(engine: str) -> int:
@@ -133,17 +139,6 @@ def bound_memory(engine: str) -> int:
     if hard == resource.RLIM_INFINITY or allowed < hard:
         resource.setrlimit(resource.RLIMIT_AS, (allowed, hard))
     return allowed
-
-
-def _end_when_full(allowed: int) -> Callable[[], None]:
-    """What to do after each query: end when it left the memory full, for a fresh process."""
-
-    def look() -> None:
-        if psutil.Process().memory_info().vms > allowed - ROOM:
-            loop = asyncio.get_running_loop()
-            loop.call_later(_LAST_WORDS, _give_up, "a query left the memory full")
-
-    return look
 
 
 def parse_size(text: str) -> int:

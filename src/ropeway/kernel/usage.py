@@ -1,6 +1,7 @@
-"""What this machine uses right now, answered on the control channel, also while a cell runs.
+"""What this machine uses right now: told by the agent where a runtime has one, else by a kernel.
 
-Standard library only. What cannot be measured here is left out.
+The kernel answers on its control channel, also while a cell runs. Standard library only. What
+cannot be measured here is left out.
 """
 
 from __future__ import annotations
@@ -20,21 +21,22 @@ REPLY = "ropeway_usage_reply"
 
 _GPU_FIELDS = "name,memory.used,memory.total,utilization.gpu"
 _GPU_PATIENCE = 3.0
-_GPU_FRESH = 1.0
+_GPU_FRESH = 4.0
 
 _gpus_seen: tuple[float, tuple[wire.Gpu, ...]] | None = None
 
 
-def usage() -> dict[str, Any]:
-    """A `wire.Usage` as JSON. Limits of a container count as the machine's."""
-    return wire.to_json(wire.Usage(_guarded(_ram), _guarded(_disk), _guarded(_gpus) or ()))
+def usage(folder: Path) -> wire.Usage:
+    """RAM, the disk of `folder`, and GPUs. Limits of a container count as the machine's."""
+    disk = _guarded(lambda: _disk(folder))
+    return wire.Usage(_guarded(_ram), disk, _guarded(_gpus) or ())
 
 
 def install(kernel: Any) -> None:
     """Teach an ipykernel to answer `ropeway_usage_request` on its control channel."""
 
     def answer(stream: Any, ident: Any, parent: Any) -> None:
-        content = {"status": "ok", **usage()}
+        content = {"status": "ok", **wire.to_json(usage(Path.cwd()))}
         kernel.session.send(stream, REPLY, content, parent, ident)
 
     kernel.control_handlers[REQUEST] = answer
@@ -47,8 +49,8 @@ def _guarded(measure: Any) -> Any:
         return None
 
 
-def _disk() -> wire.Amount:
-    found = shutil.disk_usage(Path.cwd())
+def _disk(folder: Path) -> wire.Amount:
+    found = shutil.disk_usage(folder)
     return wire.Amount(found.used, found.total)
 
 

@@ -48,7 +48,8 @@ def runtime_config(root: Path, host: str, port: int, token: str, retries: int) -
     config.ServerApp.allow_root = True
     config.ServerApp.allow_remote_access = True  # the token guards it, whatever the Host header
     config.ServerApp.jpserver_extensions = {"ropeway.runtime.agent": True}
-    config.ServerApp.kernel_websocket_connection_class = "ropeway.runtime.agent.PromptConnection"
+    connection = "ropeway.runtime.connection.PromptConnection"
+    config.ServerApp.kernel_websocket_connection_class = connection
     config.ZMQChannelsWebsocketConnection.limit_rate = False
     config.IdentityProvider.token = token
     config.PasswordIdentityProvider.hashed_password = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,12 @@ def withdraw(root: Path) -> None:
 def claim(root: Path) -> config.Claim | None:
     """The right to serve a folder, for the life of this process; None when another has it."""
     mine = config.Claim(config.workspace_state_dir(root) / "workspace.lock")
-    return mine if mine.take() else None
+    for _ in range(20):  # `running_workspace` of somebody else holds it for an instant
+        if mine.take():
+            return mine
+        time.sleep(0.01)
+    mine.release()
+    return None
 
 
 def running_workspace(root: Path) -> dict[str, Any] | None:

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from jupyter_server.base.handlers import APIHandler
-from tornado.web import HTTPError
 
 from ropeway.errors import BadInput, RopewayError
 from ropeway.workspace.home import Home
@@ -58,5 +57,5 @@ class RopewayHandler(APIHandler):
         """Errors raised on purpose are answers, not accidents: no traceback in the log."""
         if isinstance(value, RopewayError):
             self.log.warning("%s %s: %s", self.request.method, self.request.path, value.message)
-        elif isinstance(value, HTTPError) or value is not None:
+        else:
             super().log_exception(typ, value, tb)

@@ -1,7 +1,7 @@
-"""The page's WebSocket to a kernel: the stock one, without Nagle's algorithm.
+"""A page's WebSocket to a kernel: the stock one, without Nagle's algorithm.
 
 jupyter_server never switches it off, which costs 40 ms a cell together with delayed
-acknowledgements.
+acknowledgements. The workspace and the runtimes use the same class.
 """
 
 from __future__ import annotations
