@@ -151,7 +151,9 @@ def test_a_wrong_setting_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_has_examples(command: str) -> None:
     """The help of every command says what it does and shows how."""
-    shown = CliRunner().invoke(cli, [command, "--help"]).output
+    ran = CliRunner().invoke(cli, [command, "--help"])
+    shown = ran.output
+    assert ran.exception is None, ran.exc_info
     assert "Example" in shown
     assert "ropeway" in shown.split("Example", 1)[1]
 

@@ -74,7 +74,7 @@ def test_names_that_break_kernel_names_are_refused(name: str) -> None:
 
 def test_a_name_is_suggested_after_the_host() -> None:
     """Without a name a runtime is called after its host, and never like another."""
-    assert suggest_name(parse_address("http://gpu-box.lan:1"), set()) == "gpu-box"
-    assert suggest_name(parse_address("http://gpu-box.lan:1"), {"gpu-box"}) == "gpu-box-2"
-    assert suggest_name(parse_address("http://127.0.0.1:1"), set()) == "runtime"
-    assert suggest_name(parse_address("http://here:1"), set()) == "runtime"
+    assert suggest_name("http://gpu-box.lan:1", set()) == "gpu-box"
+    assert suggest_name("http://gpu-box.lan:1", {"gpu-box"}) == "gpu-box-2"
+    assert suggest_name("http://127.0.0.1:1", set()) == "runtime"
+    assert suggest_name("http://here:1", set()) == "runtime"

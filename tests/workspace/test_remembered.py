@@ -16,7 +16,8 @@ from ropeway.errors import (
     UnknownRuntime,
     Unreachable,
 )
-from ropeway.workspace.remembered import Record, RuntimeList, check_and_remember, runtime_list
+from ropeway.workspace.connect import check_and_remember
+from ropeway.workspace.remembered import Record, RuntimeList, runtime_list
 from support.servers import Server, free_port
 
 

@@ -27,11 +27,14 @@ def test_the_same_code_every_time() -> None:
 def test_the_code_is_one_statement_without_names() -> None:
     """Running it defines nothing where it runs, here where no kernel is either."""
     space: dict[str, object] = {}
-    path, modules = list(sys.path), set(sys.modules)
+    path, modules = list(sys.path), dict(sys.modules)
     code = compile(sdk.bootstrap_code(), "<bootstrap>", "exec")
     try:
         exec(code, space)
+        new = set(sys.modules) - set(modules)
     finally:
         sys.path[:] = path
+        sys.modules.clear()
+        sys.modules.update(modules)
     assert set(space) == {"__builtins__"}
-    assert not {m for m in set(sys.modules) - modules if "jupyter" in m}
+    assert not {m for m in new if "jupyter" in m}

@@ -15,9 +15,11 @@ from rich.table import Table
 
 from ropeway import config
 from ropeway.errors import RopewayError, TokenRefused
-from ropeway.workspace.address import HERE, Address
+from ropeway.workspace.address import HERE
 from ropeway.workspace.client import RuntimeClient
-from ropeway.workspace.remembered import Record, check_and_remember, runtime_list
+from ropeway.workspace.connect import check_and_remember
+from ropeway.workspace.providers import Site, provider_for
+from ropeway.workspace.remembered import Record, runtime_list
 from ropeway.workspace.running import find_root, running_workspace
 
 
@@ -41,7 +43,8 @@ def connect(url: str, name: str | None, token: str) -> None:
         token = click.prompt("Token", hide_input=True)
     timeout = config.load(Path.cwd())["runtimes.timeout"]
     record = asyncio.run(check_and_remember(runtime_list(), url, token, name, timeout=timeout))
-    click.echo(f"Connected {record.name} ({Address(record.url, '').shown}).")
+    shown = provider_for(record, Site()).shown
+    click.echo(f"Connected {record.name} ({shown}).")
     click.echo(f"Use it: Connect ▸ {record.name} in a notebook, or --on {record.name} here.")
 
 
@@ -104,15 +107,17 @@ async def _look_at_all(timeout: float) -> list[Look]:
 
 
 async def _look(record: Record, timeout: float) -> Look:
-    address = Address(record.url, record.token)
-    client = RuntimeClient(record.name, address, timeout)
+    provider = provider_for(record, Site(timeout))
+    client = RuntimeClient(record.name, None, timeout)
     try:
+        client.address = await provider.reach()
         specs, running = await asyncio.gather(client.kernelspecs(), client.kernels())
     except RopewayError as error:
         state = "refused" if isinstance(error, TokenRefused) else "unreachable"
-        return Look(record.name, address.shown, state, "", "", error.message)
+        return Look(record.name, provider.shown, state, "", "", error.message)
     finally:
         await client.aclose()
+        await provider.aclose()
     names = ", ".join(sorted(specs["kernelspecs"]))
     count = "?" if running is None else str(len(running))
-    return Look(record.name, address.shown, "connected", names, count)
+    return Look(record.name, provider.shown, "connected", names, count)

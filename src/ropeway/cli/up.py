@@ -14,7 +14,7 @@ import click
 from ropeway import __version__, config
 from ropeway.errors import BadInput, RopewayError
 from ropeway.runtime.port import check_port
-from ropeway.workspace.here import here_process, here_users
+from ropeway.workspace.providers.here import here_process, here_users
 from ropeway.workspace.running import claim, running_workspace, withdraw
 
 

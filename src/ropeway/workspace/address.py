@@ -68,9 +68,9 @@ def check_name(name: str) -> str:
     return name
 
 
-def suggest_name(address: Address, taken: set[str]) -> str:
-    """A free name for a runtime at `address`: the host's first label, or `runtime`."""
-    host = urlsplit(address.url).hostname or ""
+def suggest_name(url: str, taken: set[str]) -> str:
+    """A free name for a runtime at `url`: the host's first label, or `runtime`."""
+    host = urlsplit(url).hostname or ""
     label = re.sub(r"[^a-z0-9-]+", "-", host.split(".")[0].lower()).strip("-")[:30]
     if not label or label.isdigit() or label in ("localhost", HERE) or ":" in host:
         label = "runtime"

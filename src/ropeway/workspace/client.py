@@ -55,16 +55,29 @@ class _Response:
 class RuntimeClient:
     """The REST side of one runtime. Close it with `aclose`."""
 
-    def __init__(self, name: str, address: Address, timeout: float = 10.0) -> None:
+    def __init__(self, name: str, address: Address | None, timeout: float = 10.0) -> None:
         self.name = name
-        self.address = address
+        self._address = address
         self._timeout = timeout
         self._http = httpx.AsyncClient(
-            headers=self.headers,
             follow_redirects=False,
             verify=trusted_authorities(),
             trust_env=False,  # as for the WebSocket, which knows no proxies
         )
+
+    @property
+    def address(self) -> Address:
+        """Where the runtime is. Raises `Unreachable` while nobody knows."""
+        if self._address is None:
+            raise Unreachable(
+                f"Runtime {self.name} has not been reached yet.",
+                hint="`ropeway runtimes` shows how all runtimes are.",
+            )
+        return self._address
+
+    @address.setter
+    def address(self, address: Address) -> None:
+        self._address = address
 
     @property
     def headers(self) -> dict[str, str]:
@@ -181,7 +194,9 @@ class RuntimeClient:
         timeout: float | None = None,
         most: int = ANSWER_BYTES,
     ) -> _Response:
-        extra: dict[str, Any] = {} if body is None else {"json": body}
+        extra: dict[str, Any] = {"headers": self.headers}
+        if body is not None:
+            extra["json"] = body
         seconds = timeout or self._timeout
         extra["timeout"] = httpx.Timeout(seconds, connect=min(seconds, 5.0))
         try:

@@ -9,9 +9,11 @@ import asyncio
 from pathlib import Path
 
 from ropeway import config
+from ropeway.workspace.address import HERE
 from ropeway.workspace.data_service import DataService
-from ropeway.workspace.here import here_process, here_runtime, here_users
-from ropeway.workspace.registry import Registry
+from ropeway.workspace.providers import Site
+from ropeway.workspace.providers.here import Here, here_process, here_users
+from ropeway.workspace.registry import Registry, Runtime
 from ropeway.workspace.remembered import runtime_list
 from ropeway.workspace.specs import SpecCache
 
@@ -24,14 +26,14 @@ class Home:
         self.state = config.workspace_state_dir(root)
         self.data = DataService(self.root)
         self.kernel_dir = config.private_dir(self.state / "kernels")
+        self.site = Site(settings["runtimes.timeout"])
         self.registry = Registry(
             runtime_list(),
             SpecCache(self.kernel_dir),
             refresh=settings["runtimes.refresh"],
-            timeout=settings["runtimes.timeout"],
+            site=self.site,
         )
         self.here = here_process(self.root)
-        self._timeout: float = settings["runtimes.timeout"]
         self._lock = asyncio.Lock()
         self._users: config.Claim | None = None
 
@@ -43,14 +45,16 @@ class Home:
             self.here.launch()
         await self.registry.start()
         if with_here:
-            await self.registry.adopt(await here_runtime(self.here, self._timeout))
+            await self.registry.adopt(self._here())
 
     async def restart_here(self) -> None:
         """End the runtime `here` with all its kernels and start it anew."""
         async with self._lock:
             await self.here.stop()
-            runtime = await here_runtime(self.here, self._timeout)
-            await self.registry.replace(runtime)
+            await self.registry.replace(self._here())
+
+    def _here(self) -> Runtime:
+        return Runtime(HERE, lambda site: Here(self.here, site), self.site)
 
     async def aclose(self) -> None:
         """Let everything go; who leaves last ends the runtime `here`."""

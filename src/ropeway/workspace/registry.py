@@ -7,16 +7,20 @@ change of the remembered list, from the shell or from another workspace, is noti
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ropeway import wire
 from ropeway.errors import BadInput, RopewayError, TokenRefused
-from ropeway.workspace.address import HERE, Address
+from ropeway.workspace.address import HERE
 from ropeway.workspace.client import RuntimeClient
-from ropeway.workspace.remembered import RuntimeList, check_and_remember, unknown_runtime
+from ropeway.workspace.connect import check_and_remember
+from ropeway.workspace.providers import Provider, Site, provider_for
+from ropeway.workspace.remembered import Record, RuntimeList, unknown_runtime
 from ropeway.workspace.specs import SpecCache
 
 log = logging.getLogger(__name__)
@@ -27,12 +31,15 @@ WATCH_SECONDS = 1.0
 class Runtime:
     """One runtime of this workspace, live."""
 
-    def __init__(self, name: str, address: Address, timeout: float) -> None:
+    def __init__(self, name: str, make: Callable[[Site], Provider], site: Site) -> None:
         self.name = name
-        self.address = address
-        self.client = RuntimeClient(name, address, timeout)
         self.state = "connecting"
         self.detail = ""
+        self.wake = asyncio.Event()
+        """Set to be looked at now."""
+        self.provider = make(replace(site, tell=self._told, changed=self.wake.set))
+        self.client = RuntimeClient(name, None, site.timeout)
+        self.turn = asyncio.Lock()
         self.agent = False
         self.default_kernel: str | None = None
         self.kernels: tuple[wire.Kernel, ...] = ()
@@ -41,18 +48,12 @@ class Runtime:
         self.looked_at = 0.0
         """When that look began (`time.monotonic`)."""
 
-    @property
-    def kind(self) -> str:
-        """`here` or `url`."""
-        return HERE if self.name == HERE else "url"
-
     def model(self, sessions: int = 0) -> wire.Runtime:
         """The runtime as the page and the shell see it."""
-        shown = "this machine" if self.kind == HERE else self.address.shown
         return wire.Runtime(
             self.name,
-            shown,
-            self.kind,
+            self.provider.shown,
+            self.provider.kind,
             self.state,
             self.detail,
             self.agent,
@@ -60,6 +61,14 @@ class Runtime:
             self.default_kernel,
             sessions,
         )
+
+    def _told(self, sentence: str) -> None:
+        self.detail = sentence
+
+    async def aclose(self) -> None:
+        """Let go of it."""
+        await self.client.aclose()
+        await self.provider.aclose()
 
 
 class Registry:
@@ -71,14 +80,14 @@ class Registry:
         specs: SpecCache,
         *,
         refresh: float = 5.0,
-        timeout: float = 10.0,
+        site: Site | None = None,
     ) -> None:
         self.runtimes: dict[str, Runtime] = {}
         self.specs = specs
         self.on_removed: Callable[[Runtime], None] = lambda runtime: None
         self._remembered = remembered
         self._refresh = refresh
-        self._timeout = timeout
+        self._site = site or Site()
         self._stamp = -1
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._watcher: asyncio.Task[None] | None = None
@@ -97,7 +106,7 @@ class Registry:
             task.cancel()
         await asyncio.gather(*tasks, *self._closing, return_exceptions=True)
         for runtime in self.runtimes.values():
-            await runtime.client.aclose()
+            await runtime.aclose()
 
     def get(self, name: str) -> Runtime:
         """The runtime of that name. Raises `UnknownRuntime`."""
@@ -106,14 +115,23 @@ class Registry:
         except KeyError:
             raise unknown_runtime(name, self.runtimes) from None
 
-    async def connect(self, text: str, token: str = "", name: str | None = None) -> Runtime:
-        """Check the server at a pasted URL, remember it and take it in (`check_and_remember`)."""
+    async def connect(
+        self,
+        text: str,
+        token: str = "",
+        name: str | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> Runtime:
+        """Check what was pasted, remember it and take it in (`check_and_remember`)."""
         record = await check_and_remember(
-            self._remembered, text, token, name, timeout=self._timeout
+            self._remembered, text, token, name, options=options, timeout=self._site.timeout
         )
-        runtime = Runtime(record.name, Address(record.url, record.token), self._timeout)
+        runtime = self._runtime(record)
         await self.adopt(runtime)
         return runtime
+
+    def _runtime(self, record: Record) -> Runtime:
+        return Runtime(record.name, lambda site: provider_for(record, site), self._site)
 
     async def adopt(self, runtime: Runtime) -> None:
         """Take a runtime in, look at it once, and keep looking."""
@@ -139,9 +157,10 @@ class Registry:
         self._drop(name)
 
     async def look(self, runtime: Runtime) -> None:
-        """Ask a runtime how it is and what kernels it offers. Never raises."""
+        """Reach a runtime, ask how it is and what kernels it offers. Never raises."""
         try:
-            await self._look(runtime)
+            async with runtime.turn:
+                await self._look(runtime)
         except RopewayError as error:
             refused = isinstance(error, TokenRefused)
             self._lost(runtime, "refused" if refused else "unreachable", error.message)
@@ -152,6 +171,7 @@ class Registry:
     async def _look(self, runtime: Runtime) -> None:
         begun = time.monotonic()
         client = runtime.client
+        client.address = await runtime.provider.reach()
         specs = await client.kernelspecs()
         running = await client.kernels()
         if runtime.state != "connected":
@@ -173,7 +193,9 @@ class Registry:
         if at_once:
             await self.look(runtime)
         while True:
-            await asyncio.sleep(self._refresh)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(runtime.wake.wait(), self._refresh)
+            runtime.wake.clear()
             await self.look(runtime)
 
     async def _watch(self) -> None:
@@ -189,12 +211,11 @@ class Registry:
         self._stamp = self._remembered.stamp()
         records = self._remembered.read()
         for name, runtime in list(self.runtimes.items()):
-            same = name in records and Address(records[name].url, records[name].token)
-            if name != HERE and same != runtime.address:
+            if name != HERE and records.get(name) != runtime.provider.record:
                 self._drop(name)
         for name, record in records.items():
             if name not in self.runtimes:
-                runtime = Runtime(name, Address(record.url, record.token), self._timeout)
+                runtime = self._runtime(record)
                 runtime.kernels, runtime.default_kernel = self.specs.cached(name)
                 self.runtimes[name] = runtime
                 self._tasks[name] = asyncio.create_task(self._keep_looking(runtime, at_once=True))
@@ -207,6 +228,6 @@ class Registry:
         if forget:
             self.specs.remove(name)
         self.on_removed(runtime)
-        closing = asyncio.ensure_future(runtime.client.aclose())
+        closing = asyncio.ensure_future(runtime.aclose())
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ropeway import config
 from ropeway.errors import BadInput, NameTaken, UnknownRuntime
-from ropeway.workspace.address import HERE, check_name, parse_address, suggest_name
-from ropeway.workspace.client import RuntimeClient
+from ropeway.workspace.address import HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +18,10 @@ class Record:
 
     name: str
     url: str
+    """What the provider reads: `http://…`, or a scheme of its own."""
     token: str
+    options: dict[str, Any] = field(default_factory=dict)
+    """What the provider wants to know besides, as JSON."""
 
 
 class RuntimeList:
@@ -39,7 +41,7 @@ class RuntimeList:
         """The runtimes by name. Raises `BadInput` when the file is broken."""
         try:
             rows = json.loads(self.path.read_text("utf-8"))["runtimes"]
-            return {row["name"]: Record(row["name"], row["url"], row["token"]) for row in rows}
+            return {row["name"]: _record(row) for row in rows}
         except FileNotFoundError:
             return {}
         except (ValueError, KeyError, TypeError) as error:
@@ -70,6 +72,10 @@ class RuntimeList:
         config.write_private(self.path, json.dumps({"version": 1, "runtimes": rows}, indent=1))
 
 
+def _record(row: dict[str, Any]) -> Record:
+    return Record(row["name"], row["url"], row["token"], dict(row.get("options") or {}))
+
+
 def runtime_list() -> RuntimeList:
     """The user's own list of runtimes."""
     return RuntimeList(config.state_dir() / "runtimes.json")
@@ -90,26 +96,3 @@ def unknown_runtime(name: str, known: Any) -> UnknownRuntime:
         f"No runtime named {name!r} is connected.",
         hint=f"Connected are: {names}. Add one with `ropeway connect URL --name {name}`.",
     )
-
-
-async def check_and_remember(
-    remembered: RuntimeList, text: str, token: str, name: str | None, *, timeout: float
-) -> Record:
-    """Check the server at a pasted URL and remember it as a runtime.
-
-    Raises `BadInput`, `NameTaken`, `Unreachable`, `NotJupyter` or `TokenRefused`; then nothing is
-    remembered.
-    """
-    taken = set(remembered.read())
-    address = parse_address(text, token)
-    name = check_name(name) if name else suggest_name(address, taken)
-    if name == HERE or name in taken:
-        raise name_taken(name)
-    client = RuntimeClient(name, address, timeout)
-    try:
-        await client.check()
-    finally:
-        await client.aclose()
-    record = Record(name, address.url, address.token)
-    remembered.add(record)
-    return record

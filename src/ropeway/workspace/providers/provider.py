@@ -1,0 +1,76 @@
+"""What every way to reach a runtime has in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ropeway.errors import BadInput
+from ropeway.workspace.address import Address
+from ropeway.workspace.remembered import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What home gives a provider.
+
+    `door` is the loopback port behind which home's services stand, 0 where none is open; `tell`
+    hears what goes on, a sentence at a time; `changed` asks for a look at the runtime now.
+    """
+
+    timeout: float = 10.0
+    door: int = 0
+    tell: Callable[[str], None] = lambda sentence: None
+    changed: Callable[[], None] = lambda: None
+
+
+class Provider(ABC):
+    """How one runtime is reached: `reach` it, again and again, and `aclose` it.
+
+    A provider holds what it needs to keep the runtime's server at an address (a tunnel, a
+    process) and brings it back by itself. Everything that happens inside the runtime, kernels
+    above all, is the business of `RuntimeClient` and the bridge, the same for all providers.
+    """
+
+    kind: ClassVar[str]
+    """One word for people and for the page."""
+
+    stoppable: ClassVar[bool] = False
+    """Whether `stop` can end what stands at the other end."""
+
+    door = ""
+    """The URL at the runtime that leads to home's services; empty where there is no such road."""
+
+    def __init__(self, record: Record, site: Site) -> None:
+        self.record = record
+        self.site = site
+
+    @classmethod
+    @abstractmethod
+    def read(cls, text: str, token: str, options: dict[str, Any]) -> tuple[str, str]:
+        """What a person pasted, as a record's URL and token. Raises `BadInput`."""
+
+    @property
+    def shown(self) -> str:
+        """The address for people; never a secret."""
+        return self.record.url.split("://", 1)[1]
+
+    @abstractmethod
+    async def reach(self) -> Address:
+        """Where the runtime's server is right now, after whatever it takes to get there.
+
+        Called before every look, by one caller at a time: quick when all is well. Raises
+        `RopewayError` when the runtime cannot be reached; then the next call tries again.
+        """
+
+    async def stop(self) -> None:
+        """End what stands at the other end, on request. Raises `RopewayError`."""
+        raise BadInput(
+            f"The runtime {self.record.name} cannot be stopped from here.",
+            hint="Stop its Jupyter server on its own machine.",
+        )
+
+    async def aclose(self) -> None:  # noqa: B027 (most hold nothing)
+        """Let go of it: what stands at the other end goes on."""
