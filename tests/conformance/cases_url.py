@@ -1,0 +1,53 @@
+"""Runtimes at a URL: a plain Jupyter server and a kernel gateway."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any, ClassVar
+
+from conformance.case import Case
+from support.servers import Server, plain_jupyter
+
+
+class PlainServer(Case):
+    """A Jupyter server below a base URL, as a Hub runs one."""
+
+    kind = "url"
+    server_kind: ClassVar[str] = "server"
+    base_url: ClassVar[str] = "/user/ann/"
+    server: Server
+
+    def start(self) -> None:
+        """Start the server."""
+        self._stack = ExitStack()
+        made = plain_jupyter(self.folder / "there", base_url=self.base_url, kind=self.server_kind)
+        self.server = self._stack.enter_context(made)
+        self.text, self.token = self.server.url, self.server.token
+
+    def end(self) -> None:
+        """Stop the server."""
+        self._stack.close()
+
+    def drop(self) -> None:
+        """The server keeps its port and says nothing."""
+        self.server.freeze()
+
+    def restore(self) -> None:
+        """It goes on."""
+        self.server.thaw()
+
+    def vanish(self) -> None:
+        """Kill it."""
+        self.server.kill()
+
+    def wrong(self) -> tuple[str, str, dict[str, Any]]:
+        """A token that it does not know."""
+        return self.text, "wrong", {}
+
+
+class KernelGateway(PlainServer):
+    """A kernel gateway, which keeps the list of its kernels to itself."""
+
+    server_kind = "gateway"
+    base_url = "/"
+    lists_kernels = False
