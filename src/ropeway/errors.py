@@ -119,6 +119,14 @@ class TokenRefused(RopewayError):
     exit_code = 3
 
 
+class LinkRefused(RopewayError):
+    """Home does not accept a runtime that dials it: no invitation, or disconnected there."""
+
+    code = "link_refused"
+    http_status = 403
+    exit_code = 3
+
+
 class KernelGone(RopewayError):
     """The kernel vanished from its runtime: its variables are lost."""
 

@@ -14,6 +14,8 @@ class Case(ABC):
     stoppable: ClassVar[bool] = False
     keeps_kernels_over_a_drop: ClassVar[bool] = True
     lists_kernels: ClassVar[bool] = True
+    joins: ClassVar[bool] = False
+    """Whether it comes to home by itself, rather than be connected."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from conformance.case import Case
+from conformance.cases_joined import JoinedRuntime
 from conformance.cases_url import KernelGateway, PlainServer
 from ropeway import config
 from ropeway.errors import BadInput, RopewayError
@@ -22,7 +23,7 @@ from ropeway.workspace.provisioner import RuntimeProvisioner
 from ropeway.workspace.registry import Runtime
 from ropeway.workspace.remembered import runtime_list
 
-CASES = (PlainServer, KernelGateway)
+CASES = (PlainServer, KernelGateway, JoinedRuntime)
 TRUTH_SECONDS = 15
 """Both sides tell the truth about a link within this time."""
 
@@ -50,7 +51,10 @@ async def connected(case: Case, tmp_path: Path) -> AsyncIterator[tuple[Home, Run
     home.registry.on_removed = _tell_provisioners
     try:
         await home.start(with_here=False)
-        yield home, await home.registry.connect(case.text, case.token, "far", case.options)
+        if not case.joins:
+            await home.registry.connect(case.text, case.token, "far", case.options)
+        await until(lambda: home.registry.get("far").state == "connected")
+        yield home, home.registry.get("far")
     finally:
         await home.aclose()
         RuntimeProvisioner.home = None
@@ -103,7 +107,8 @@ async def test_it_is_connected_and_offers_kernels(case: Case, tmp_path: Path) ->
         assert (model.state, model.detail, model.kind) == ("connected", "", case.kind)
         assert any(kernel.language == "python" for kernel in model.kernels)
         assert case.token not in str(model) if case.token else True
-        assert runtime_list().read()["far"].options == case.options
+        if not case.joins:
+            assert runtime_list().read()["far"].options == case.options
 
 
 async def test_cells_run_and_the_sdk_is_there(case: Case, tmp_path: Path) -> None:
@@ -170,9 +175,9 @@ async def test_bad_credentials_are_refused(case: Case, tmp_path: Path) -> None:
     """Wrong credentials give a clear error, and nothing is remembered."""
     text, token, options = case.wrong()
     with pytest.raises(RopewayError) as caught:
-        await check_and_remember(runtime_list(), text, token, "far", options=options, timeout=5)
+        await check_and_remember(runtime_list(), text, token, "wrong", options=options, timeout=5)
     assert caught.value.hint
-    assert runtime_list().read() == {}
+    assert case.joins or runtime_list().read() == {}
 
 
 async def test_stop_ends_what_is_ours(case: Case, tmp_path: Path) -> None:
@@ -195,7 +200,8 @@ async def test_letting_go_leaves_the_runtime_alone(case: Case, tmp_path: Path) -
     async with connected(case, root) as (_, runtime):
         spec = next(iter((await runtime.client.kernelspecs())["kernelspecs"]))
         kernel = await runtime.client.start_kernel(spec, None)
-    runtime_list().remove("far")
+    if not case.joins:
+        runtime_list().remove("far")
     async with connected(case, tmp_path) as (_, runtime):
         running = await runtime.client.kernels()
         assert running is not None

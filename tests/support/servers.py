@@ -134,11 +134,20 @@ def plain_jupyter(
 
 @contextmanager
 def workspace(
-    home: Path, root: Path, *options: str, variables: dict[str, str] | None = None
+    home: Path,
+    root: Path,
+    *options: str,
+    variables: dict[str, str] | None = None,
+    state: Path | None = None,
 ) -> Iterator[Server]:
-    """A workspace as a user starts it, with a home folder and environment variables of its own."""
+    """A workspace as a user starts it, with a home folder and environment variables of its own.
+
+    `state` is where Ropeway keeps its files, by default below `home`.
+    """
     root.mkdir(parents=True, exist_ok=True)
-    environment = clean_environment(home) | {"SECRET_OF_HOME": "x"} | (variables or {})
+    state = state or home / "ropeway"
+    environment = clean_environment(home) | {"SECRET_OF_HOME": "x", "ROPEWAY_HOME": str(state)}
+    environment |= variables or {}
     command = [sys.executable, "-m", "ropeway", "up", str(root), "--no-browser", "--port", "0"]
     log = home / "workspace.log"
     with log.open("ab") as out:
@@ -147,8 +156,8 @@ def workspace(
         )
     server = Server("", "", process, log, root)
     try:
-        state = _wait_for_state(server, home / "ropeway")
-        server.url, server.token, server.state = state["url"].rstrip("/"), state["token"], state
+        told = _wait_for_state(server, state)
+        server.url, server.token, server.state = told["url"].rstrip("/"), told["token"], told
         yield server
     finally:
         server.stop()

@@ -20,6 +20,7 @@ from ropeway.startup import leave_out_iri_grammar
 COMMANDS = {
     "up": "ropeway.cli.up:up",
     "runtime": "ropeway.cli.runtime:runtime",
+    "invite": "ropeway.cli.invite:invite",
     "connect": "ropeway.cli.connect:connect",
     "disconnect": "ropeway.cli.connect:disconnect",
     "runtimes": "ropeway.cli.connect:runtimes",

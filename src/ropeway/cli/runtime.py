@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ropeway.errors import BadInput
+from ropeway.workspace.address import check_name
+
+if TYPE_CHECKING:
+    from ropeway.runtime.join import Join
 
 
 @click.command()
 @click.argument("folder", default=".", type=click.Path(path_type=Path))
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0: a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-def runtime(folder: Path, port: int | None, host: str) -> None:
+@click.option("--join", metavar="URL", help="Dial the workspace at URL: nothing needs to reach us.")
+@click.option("--name", default="", help="With --join: what to call this runtime there.")
+def runtime(folder: Path, port: int | None, host: str, join: str | None, name: str) -> None:
     """Lend this machine as a runtime: a Jupyter server whose kernels a workspace uses.
 
     It listens on this machine alone unless --host says otherwise, always wants its token, and
     keeps files in FOLDER (this folder by default). Ctrl-C stops it with its kernels.
+
+    Behind NAT or a firewall let it --join instead, with the command that `ropeway invite` shows at
+    home: it dials the workspace, and dials again whenever the link is lost.
 
     \b
     Examples:
       ropeway runtime
       ropeway runtime --host 0.0.0.0 --port 9000
       ROPEWAY_RUNTIME_TOKEN=… ropeway runtime    a token of your own
+      ROPEWAY_JOIN_TOKEN=… ropeway runtime --join https://team.example/
     """
-    import os
-
     from ropeway.runtime.app import Listening, serve
 
     if not folder.is_dir():
@@ -42,15 +53,28 @@ def runtime(folder: Path, port: int | None, host: str) -> None:
         click.echo(f"  ropeway connect '{url}' --name {_suggested_name()}")
         click.echo("Ctrl-C stops it.")
 
+    def started_to_join(_: Listening) -> None:
+        click.echo("Ctrl-C stops this runtime with its kernels.")
+
     serve(
         folder.resolve(),
         host=host,
         port=9999 if port is None else port,
         retries=50 if port is None else 0,
         token=os.environ.pop("ROPEWAY_RUNTIME_TOKEN", ""),
-        started=started,
+        started=started_to_join if join else started,
+        companion=_joining(join, name) if join else None,
     )
     click.echo("Stopped.")
+
+
+def _joining(url: str, name: str) -> Join:
+    from ropeway.runtime.join import TOKEN_VARIABLE, Join, home_url
+
+    # Taken out of the environment: kernels inherit that.
+    token = os.environ.pop(TOKEN_VARIABLE, "")
+    told = partial(click.echo, err=True)
+    return Join(home_url(url), token, check_name(name) if name else _suggested_name(), told)
 
 
 def _suggested_name() -> str:

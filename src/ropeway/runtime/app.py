@@ -10,11 +10,12 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from jupyter_server.serverapp import ServerApp
 from traitlets.config import Config as TraitletsConfig
 
+from ropeway.errors import RopewayError
 from ropeway.logs import hide_tokens
 from ropeway.runtime.port import check_port, free_port
 
@@ -26,6 +27,17 @@ class Listening:
     url: str
     token: str
     pid: int
+    port: int = 0
+
+
+class Companion(Protocol):
+    """What runs beside the server, in its event loop, and may end it by an error."""
+
+    async def run(self, listening: Listening) -> None:
+        """Run until `stop`, or raise."""
+
+    async def stop(self) -> None:
+        """End it in order."""
 
 
 class RuntimeServer(ServerApp):
@@ -65,8 +77,12 @@ def serve(
     retries: int = 0,
     token: str = "",
     started: Callable[[Listening], None],
+    companion: Companion | None = None,
 ) -> None:
-    """Run a runtime until it is stopped; `started` hears once it listens. Raises `PortInUse`."""
+    """Run a runtime until it is stopped; `started` hears once it listens.
+
+    Raises `PortInUse`, and what the `companion` raises.
+    """
     token = token or secrets.token_hex(24)
     if not retries:
         check_port(host, port)
@@ -74,11 +90,40 @@ def serve(
     app: Any = RuntimeServer.instance(config=runtime_config(root, host, port, token, retries))
     app.initialize(argv=[])
     hide_tokens(app.log)
+    listening = Listening(f"http://{_shown_host(host)}:{app.port}/", token, os.getpid(), app.port)
+    running = _Running(app, companion)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: app.stop(from_signal=True))
-    listening = Listening(f"http://{_shown_host(host)}:{app.port}/", token, os.getpid())
+        signal.signal(number, lambda *_: app.io_loop.add_callback_from_signal(running.leave))
     app.io_loop.add_callback(started, listening)  # behind the callback that begins to listen
+    app.io_loop.add_callback(running.begin, listening)
     app.start()
+    if running.error is not None:
+        raise running.error
+
+
+class _Running:
+    """The server and its companion: when one ends, so does the other."""
+
+    def __init__(self, app: Any, companion: Companion | None) -> None:
+        self.error: RopewayError | None = None
+        self._app = app
+        self._companion = companion
+
+    async def begin(self, listening: Listening) -> None:
+        """Run the companion."""
+        if self._companion is None:
+            return
+        try:
+            await self._companion.run(listening)
+        except RopewayError as error:
+            self.error = error
+            self._app.stop(from_signal=True)
+
+    async def leave(self) -> None:
+        """A signal came: end the companion, then the server."""
+        if self._companion is not None:
+            await self._companion.stop()
+        self._app.stop(from_signal=True)
 
 
 def state_text(listening: Listening) -> str:

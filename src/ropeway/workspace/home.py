@@ -11,6 +11,7 @@ from pathlib import Path
 from ropeway import config
 from ropeway.workspace.address import HERE
 from ropeway.workspace.data_service import DataService
+from ropeway.workspace.joining import Joining
 from ropeway.workspace.providers import Site
 from ropeway.workspace.providers.here import Here, here_process, here_users
 from ropeway.workspace.registry import Registry, Runtime
@@ -33,6 +34,7 @@ class Home:
             refresh=settings["runtimes.refresh"],
             site=self.site,
         )
+        self.joining = Joining()
         self.here = here_process(self.root)
         self._lock = asyncio.Lock()
         self._users: config.Claim | None = None

@@ -211,7 +211,8 @@ class Registry:
         self._stamp = self._remembered.stamp()
         records = self._remembered.read()
         for name, runtime in list(self.runtimes.items()):
-            if name != HERE and records.get(name) != runtime.provider.record:
+            record = records.get(name)
+            if name != HERE and (record is None or not runtime.provider.reaches(record)):
                 self._drop(name)
         for name, record in records.items():
             if name not in self.runtimes:

@@ -58,6 +58,11 @@ class RuntimeList:
                 raise name_taken(record.name)
             self._write({**records, record.name: record})
 
+    def put(self, record: Record) -> None:
+        """Remember a runtime, instead of the one that had its name."""
+        with config.one_writer(self.path.parent):
+            self._write({**self.read(), record.name: record})
+
     def remove(self, name: str) -> None:
         """Forget a runtime. Raises `UnknownRuntime`."""
         with config.one_writer(self.path.parent):

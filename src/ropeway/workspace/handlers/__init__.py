@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ropeway.workspace.handlers import runtimes
+from ropeway.workspace.handlers import invites, runtimes
 
-HANDLERS = [*runtimes.HANDLERS]
+HANDLERS = [*runtimes.HANDLERS, *invites.HANDLERS]

@@ -16,6 +16,7 @@ from ropeway.workspace.remembered import Record
 PROVIDERS = {
     "http": "url:Url",
     "https": "url:Url",
+    "join": "joined:Joined",
 }
 """Scheme -> `module:class`; imported when first needed."""
 

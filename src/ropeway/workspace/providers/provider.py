@@ -57,6 +57,10 @@ class Provider(ABC):
         """The address for people; never a secret."""
         return self.record.url.split("://", 1)[1]
 
+    def reaches(self, record: Record) -> bool:
+        """Whether it reaches what a record says, read anew."""
+        return record == self.record
+
     @abstractmethod
     async def reach(self) -> Address:
         """Where the runtime's server is right now, after whatever it takes to get there.

@@ -1,0 +1,375 @@
+"""Home's end of the links: the WebSockets that runtimes dial, and a loopback port for each.
+
+Whoever connects to a runtime's port reaches the Jupyter server of that runtime, and nothing else;
+that server's own token still guards it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from ropeway.errors import ProtocolError
+from ropeway.link import pump
+from ropeway.link.protocol import (
+    CHUNK_BYTES,
+    CONTROL_BYTES,
+    OPEN_SECONDS,
+    PING_SECONDS,
+    VERSION,
+    Hello,
+    HomeEnd,
+    pack,
+)
+
+log = logging.getLogger(__name__)
+
+Connect = Callable[[], Awaitable[tuple[pump.Reader, pump.Writer]]]
+
+
+class Link:
+    """The link of one runtime, over all its reconnects: its port stays the same."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.port = 0
+        self.why_down = ""
+        """What ended the link the last time, for people."""
+        self._opening = asyncio.Lock()
+        self._end = HomeEnd()
+        self._control: Control | None = None
+        self._server: asyncio.Server | None = None
+        self._waiting: dict[str, asyncio.Future[Stream]] = {}
+        self._running: set[asyncio.Task[Any]] = set()
+
+    @property
+    def hello(self) -> Hello | None:
+        """What the runtime said of itself, while the link is up."""
+        return self._end.hello if self._control is not None else None
+
+    @property
+    def streams(self) -> int:
+        """Streams that are open."""
+        return self._end.streams
+
+    async def open(self) -> None:
+        """Take the port, once."""
+        async with self._opening:
+            if self._server is None:
+                self._server = await pump.serve(self._accept)
+                self.port = self._server.sockets[0].getsockname()[1]
+
+    async def aclose(self) -> None:
+        """Break every stream and free the port."""
+        if self._server is not None:
+            self._server.close()
+        self._break("the workspace stops")
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    def attach(self, control: Control, end: HomeEnd) -> None:
+        """A runtime said hello; one that was there before is sent away."""
+        if self._control is not None:
+            self._control.leave("another process joined under this name", for_good=True)
+            self._break("another process took its place")
+        self._control, self._end, self.why_down = control, end, ""
+
+    def detach(self, control: Control, why: str) -> bool:
+        """The control channel closed; False when another one stands there already."""
+        if self._control is not control:
+            return False
+        self._break(why)
+        return True
+
+    def leave(self, why: str, *, for_good: bool) -> None:
+        """Tell the runtime that the link ends."""
+        if self._control is not None:
+            self._control.leave(why, for_good=for_good)
+            self._break(why)
+
+    def claim(self, stream: str, taker: Stream) -> bool:
+        """Whether a WebSocket of this runtime may be the stream; nobody else gets it then."""
+        waiting = self._waiting.get(stream)
+        if waiting is None or waiting.done() or not self._end.claim(stream):
+            return False
+        waiting.set_result(taker)
+        return True
+
+    def admit(self, service: str) -> bool:
+        """Whether the runtime may open a stream to a service of home's."""
+        return self._control is not None and self._end.admit(service)
+
+    def closed(self) -> None:
+        """An admitted stream ended."""
+        self._end.closed()
+
+    def failed(self, stream: str) -> None:
+        """The runtime could not open a stream."""
+        waiting = self._waiting.get(stream)
+        if waiting is not None and not waiting.done():
+            waiting.set_exception(ConnectionRefusedError())
+
+    def keep(self, running: asyncio.Task[Any]) -> None:
+        """A stream that ends with the link."""
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+
+    def _break(self, why: str) -> None:
+        self._control, self.why_down = None, why
+        for task in list(self._running):
+            task.cancel()
+
+    async def _accept(self, reader: pump.Reader, writer: pump.Writer) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.keep(task)
+        stream = self._end.ask() if self._control is not None else None
+        if stream is None or self._control is None:
+            pump.reset(writer)
+            return
+        self._waiting[stream] = asyncio.get_running_loop().create_future()
+        try:
+            self._control.write_message(pack("open", stream=stream))
+            async with asyncio.timeout(OPEN_SECONDS):
+                taker = await self._waiting[stream]
+        except (TimeoutError, WebSocketClosedError, ConnectionRefusedError):
+            log.info("runtime %s did not open a stream", self.name)
+            self._end.forget(stream)
+            pump.reset(writer)
+            return
+        finally:
+            del self._waiting[stream]
+        end = self._end
+        try:
+            await taker.carry(reader, writer)
+        finally:
+            end.closed()
+
+
+class Links:
+    """The links of all runtimes that dial this home.
+
+    `authenticate` knows whose key it is given; `services` are home's, by name; `changed` hears
+    that a runtime's link came up or went down; `renew` gives the next key of a runtime when it is
+    time, and hears that the runtime keeps it.
+    """
+
+    def __init__(self, authenticate: Callable[[str], str | None]) -> None:
+        self.authenticate = authenticate
+        self.services: dict[str, Connect] = {}
+        self.changed: Callable[[Link], None] = lambda link: None
+        self.next_key: Callable[[str], str | None] = lambda name: None
+        self.renewed: Callable[[str], None] = lambda name: None
+        self.links: dict[str, Link] = {}
+
+    async def link(self, name: str) -> Link:
+        """The link of a runtime, with its port."""
+        link = self.links.setdefault(name, Link(name))
+        await link.open()
+        return link
+
+    async def remove(self, name: str, why: str) -> None:
+        """The runtime is no longer wanted: tell it, for good."""
+        link = self.links.pop(name, None)
+        if link is not None:
+            link.leave(why, for_good=True)
+            await link.aclose()
+
+    async def aclose(self) -> None:
+        """End all links; the runtimes will dial again."""
+        for link in list(self.links.values()):
+            link.leave("the workspace stops", for_good=False)
+        await asyncio.gather(*(link.aclose() for link in self.links.values()))
+        self.links.clear()
+
+    def handlers(self, base: str) -> list[tuple[str, Any, dict[str, Any]]]:
+        """The WebSockets below the path `base`, for a tornado application."""
+        given = {"links": self}
+        return [
+            (rf"{base}/control", Control, given),
+            (rf"{base}/streams/([\w-]+)", Stream, given),
+            (rf"{base}/services/([a-z]+)", Service, given),
+        ]
+
+
+class _Handler(WebSocketHandler):
+    """A WebSocket that a runtime dials with its key in the `Authorization` header."""
+
+    def initialize(self, links: Links) -> None:
+        """Keep the links."""
+        self.links = links
+        self.name = ""
+
+    def prepare(self) -> None:
+        """Let nobody in without a key that is known; before the upgrade."""
+        kind, _, key = self.request.headers.get("Authorization", "").partition(" ")
+        name = self.links.authenticate(key) if kind == "Bearer" else None
+        if name is None:
+            self.set_status(401)
+            self.finish({"message": "The link wants the key of a runtime that joined."})
+        else:
+            self.name = name
+
+    def check_origin(self, origin: str) -> bool:
+        """A page cannot set the header with the key, so any origin is as good as none."""
+        return True
+
+    @property
+    def ping_interval(self) -> float:
+        """Both ends look for a dead link."""
+        return PING_SECONDS
+
+    @property
+    def ping_timeout(self) -> float:
+        """See `ping_interval`."""
+        return PING_SECONDS
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """No page of errors: a program reads it."""
+        self.finish({"message": f"The link answers {status_code}."})
+
+
+class Control(_Handler):
+    """A runtime's control channel."""
+
+    max_message_size = CONTROL_BYTES
+
+    async def open(self, *args: str, **kwargs: str) -> None:
+        """Wait for its hello."""
+        self.set_nodelay(True)
+        self.end = HomeEnd()
+        self.link = await self.links.link(self.name)
+        self.why = "the connection broke"
+        asyncio.get_running_loop().call_later(OPEN_SECONDS, self._hello_is_due)
+
+    def on_message(self, message: str | bytes) -> None:
+        """A control message; one that makes no sense ends the link."""
+        try:
+            found = self.end.receive(message)
+        except ProtocolError as error:
+            log.warning("runtime %s: %s", self.name, error.message)
+            self.why = error.message
+            self.close(1002, error.message[:100])
+            return
+        if found["kind"] == "hello":
+            self._greet()
+        elif found["kind"] == "failed":
+            self.link.failed(str(found.get("stream")))
+        elif found["kind"] == "renewed":
+            self.links.renewed(self.name)
+        elif found["kind"] == "bye":
+            self.why = f"it said goodbye: {self.end.ended}"
+
+    def on_close(self) -> None:
+        """The runtime is gone, or its connection is."""
+        if hasattr(self, "link") and self.link.detach(self, self.why):
+            self.links.changed(self.link)
+
+    def leave(self, why: str, *, for_good: bool) -> None:
+        """Say goodbye to the runtime."""
+        try:
+            self.write_message(pack("bye", why=why, for_good=for_good))
+            self.close(1001, why[:100])
+        except WebSocketClosedError:
+            return
+
+    def _greet(self) -> None:
+        self.link.attach(self, self.end)
+        self.write_message(pack("welcome", v=VERSION, name=self.name))
+        key = self.links.next_key(self.name)
+        if key is not None:
+            self.write_message(pack("renew", key=key))
+        self.links.changed(self.link)
+
+    def _hello_is_due(self) -> None:
+        if self.end.hello is None:
+            self.close(1002, "no hello")
+
+
+class Stream(_Handler):
+    """A stream that home asked for."""
+
+    max_message_size = CHUNK_BYTES
+
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        """Only the runtime that was asked gets the stream, and only once."""
+        link = self.links.links.get(self.name)
+        if link is None or not link.claim(args[0], self):
+            self.set_status(404)
+            self.finish({"message": "Nobody asked this runtime for that stream."})
+            return
+        await super().get(*args, **kwargs)
+
+    def initialize(self, links: Links) -> None:
+        """Nothing is carried before both sides are there."""
+        super().initialize(links)
+        self._opened = asyncio.Event()
+        self._pump: pump.Pump | None = None
+        self._ready = asyncio.Event()
+        self._closed = False
+
+    def open(self, *args: str, **kwargs: str) -> None:
+        """The runtime dialled."""
+        self.set_nodelay(True)
+        self._opened.set()
+
+    async def on_message(self, message: str | bytes) -> None:
+        """Tornado reads no further message before this one is taken: that is the back-pressure."""
+        await self._ready.wait()
+        if self._pump is not None:
+            try:
+                await self._pump.take(message)
+            except ProtocolError as error:
+                log.warning("runtime %s: %s", self.name, error.message)
+
+    def on_close(self) -> None:
+        """The other end is gone."""
+        self._closed = True
+        self._opened.set()
+        self._ready.set()
+        if self._pump is not None:
+            self._pump.broken()
+
+    async def carry(self, reader: pump.Reader, writer: pump.Writer) -> None:
+        """Carry bytes between this WebSocket and a TCP connection until one ends."""
+        await self._opened.wait()
+        self._pump = pump.Pump(reader, writer, self._send, self.close)
+        self._ready.set()
+        if self._closed:
+            self._pump.broken()
+        await self._pump.run()
+
+    async def _send(self, data: bytes) -> None:
+        await self.write_message(data, binary=True)
+
+
+class Service(Stream):
+    """A stream that a runtime opens to a service of home's."""
+
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        """Only the services that home offers, and only while the link is up."""
+        link = self.links.links.get(self.name)
+        connect = self.links.services.get(args[0])
+        if link is None or connect is None or not link.admit(args[0]):
+            self.set_status(404)
+            self.finish({"message": "Home offers no such service to this runtime."})
+            return
+        carrying = asyncio.ensure_future(self._carry_to(connect, link))
+        link.keep(carrying)
+        await WebSocketHandler.get(self, *args, **kwargs)
+        if self.ws_connection is None:  # no upgrade came of it
+            carrying.cancel()
+
+    async def _carry_to(self, connect: Connect, link: Link) -> None:
+        try:
+            await self._opened.wait()
+            reader, writer = await connect()
+            await self.carry(reader, writer)
+        except Exception as error:  # noqa: BLE001 (whatever is wrong at home, the stream ends)
+            log.warning("the service for runtime %s: %r", self.name, error)
+        finally:
+            link.closed()
+            self.close()
