@@ -181,35 +181,22 @@ class Dialer:
             return
         await self._carry(f"/streams/{stream}", reader, writer)
 
-    async def _to_home(self, reader: pump.Reader, writer: pump.Writer) -> None:
+    def _to_home(self, reader: pump.Reader, writer: pump.Writer) -> None:
         """Connect a kernel that came to the door to home's data service."""
-        if not self.up:
+        if self.up:
+            self._begin(self._carry("/services/data", reader, writer))
+        else:
             pump.reset(writer)
-            return
-        task = asyncio.current_task()
-        assert task is not None
-        self._streams.add(task)
-        task.add_done_callback(self._streams.discard)
-        await self._carry("/services/data", reader, writer)
 
     async def _carry(self, path: str, reader: pump.Reader, writer: pump.Writer) -> None:
-        try:
-            websocket = await self._dial(path, CHUNK_BYTES, None)
-        except Exception as error:  # noqa: BLE001 (the local side hears of it, whatever it was)
-            log.info("a stream could not be dialled: %s", _words(error))
-            pump.reset(writer)
-            return
-
-        async def send(data: bytes) -> None:
-            await websocket.write_message(data, binary=True)
-
-        carried = pump.Pump(reader, writer, send, websocket.close)
-        receiving = asyncio.ensure_future(_receive(websocket, carried))
-        try:
-            await carried.run()
-        finally:
-            receiving.cancel()
-            await asyncio.gather(receiving, return_exceptions=True)
+        with pump.ending(writer):
+            try:
+                websocket = await self._dial(path, CHUNK_BYTES, None)
+            except Exception as error:  # noqa: BLE001 (the local side hears of it, whatever it was)
+                log.info("a stream could not be dialled: %s", _words(error))
+                return
+            with contextlib.closing(websocket):
+                await _carried(websocket, reader, writer)
 
     async def _dial(self, path: str, most: int, ping: float | None) -> WebSocketClientConnection:
         request = HTTPRequest(
@@ -231,6 +218,23 @@ class Dialer:
     def _say(self, sentence: str) -> None:
         if not self._stopped.is_set():
             self._tell(sentence)
+
+
+async def _carried(
+    websocket: WebSocketClientConnection, reader: pump.Reader, writer: pump.Writer
+) -> None:
+    """Carry bytes until the stream ends."""
+
+    async def send(data: bytes) -> None:
+        await websocket.write_message(data, binary=True)
+
+    carried = pump.Pump(reader, writer, send, websocket.close)
+    receiving = asyncio.ensure_future(_receive(websocket, carried))
+    try:
+        await carried.run()
+    finally:
+        receiving.cancel()
+        await asyncio.gather(receiving, return_exceptions=True)
 
 
 async def _receive(websocket: WebSocketClientConnection, carried: pump.Pump) -> None:

@@ -44,7 +44,7 @@ class Link:
         self._control: Control | None = None
         self._server: asyncio.Server | None = None
         self._waiting: dict[str, asyncio.Future[Stream]] = {}
-        self._running: set[asyncio.Task[Any]] = set()
+        self._running: set[asyncio.Future[Any]] = set()
 
     @property
     def hello(self) -> Hello | None:
@@ -112,7 +112,7 @@ class Link:
         if waiting is not None and not waiting.done():
             waiting.set_exception(ConnectionRefusedError())
 
-    def keep(self, running: asyncio.Task[Any]) -> None:
+    def keep(self, running: asyncio.Future[Any]) -> None:
         """A stream that ends with the link."""
         self._running.add(running)
         running.add_done_callback(self._running.discard)
@@ -122,31 +122,37 @@ class Link:
         for task in list(self._running):
             task.cancel()
 
-    async def _accept(self, reader: pump.Reader, writer: pump.Writer) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.keep(task)
-        stream = self._end.ask() if self._control is not None else None
+    def _accept(self, reader: pump.Reader, writer: pump.Writer) -> None:
+        self.keep(asyncio.ensure_future(self._to_runtime(reader, writer)))
+
+    async def _to_runtime(self, reader: pump.Reader, writer: pump.Writer) -> None:
+        with pump.ending(writer):
+            end = self._end
+            taker = await self._taker(end)
+            if taker is None:
+                return
+            try:
+                await taker.carry(reader, writer)
+            finally:
+                end.closed()
+
+    async def _taker(self, end: HomeEnd) -> Stream | None:
+        """The WebSocket that the runtime dials for a new stream, or None."""
+        stream = end.ask() if self._control is not None else None
         if stream is None or self._control is None:
-            pump.reset(writer)
-            return
-        self._waiting[stream] = asyncio.get_running_loop().create_future()
+            return None
+        waiting: asyncio.Future[Stream] = asyncio.get_running_loop().create_future()
+        self._waiting[stream] = waiting
         try:
             self._control.write_message(pack("open", stream=stream))
             async with asyncio.timeout(OPEN_SECONDS):
-                taker = await self._waiting[stream]
+                return await waiting
         except (TimeoutError, WebSocketClosedError, ConnectionRefusedError):
             log.info("runtime %s did not open a stream", self.name)
-            self._end.forget(stream)
-            pump.reset(writer)
-            return
+            return None
         finally:
+            end.forget(stream)
             del self._waiting[stream]
-        end = self._end
-        try:
-            await taker.carry(reader, writer)
-        finally:
-            end.closed()
 
 
 class Links:
@@ -367,7 +373,8 @@ class Service(Stream):
         try:
             await self._opened.wait()
             reader, writer = await connect()
-            await self.carry(reader, writer)
+            with pump.ending(writer):
+                await self.carry(reader, writer)
         except Exception as error:  # noqa: BLE001 (whatever is wrong at home, the stream ends)
             log.warning("the service for runtime %s: %r", self.name, error)
         finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from tornado.iostream import StreamClosedError
@@ -34,10 +34,8 @@ async def connect(host: str, port: int) -> tuple[Reader, Writer]:
     return await asyncio.open_connection(host, port, limit=_KEPT)
 
 
-async def serve(
-    handle: Callable[[Reader, Writer], Awaitable[None]], port: int = 0
-) -> asyncio.Server:
-    """A listener on this machine alone."""
+async def serve(handle: Callable[[Reader, Writer], None], port: int = 0) -> asyncio.Server:
+    """A listener on this machine alone; `handle` begins a task of its own for each connection."""
     return await asyncio.start_server(handle, "127.0.0.1", port, limit=_KEPT)
 
 
@@ -126,6 +124,16 @@ class Pump:
             reset(self._writer)
         with contextlib.suppress(*BROKEN):
             self._writer.close()
+
+
+@contextlib.contextmanager
+def ending(writer: Writer) -> Iterator[None]:
+    """However the block ends: a connection that was not closed by then is reset."""
+    try:
+        yield
+    finally:
+        if not writer.is_closing():
+            reset(writer)
 
 
 def reset(writer: Writer) -> None:
