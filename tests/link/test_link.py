@@ -498,6 +498,7 @@ async def test_the_number_of_streams_is_bounded(monkeypatch: pytest.MonkeyPatch)
             for reader, writer in talks:
                 writer.write(b"y")
                 assert await reader.readexactly(1) == b"y"
+        await until(lambda: link.streams == 0)
 
 
 async def test_home_can_listen_on_ipv6() -> None:
