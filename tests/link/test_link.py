@@ -141,6 +141,15 @@ async def dial(both: Both, path: str, key: str) -> WebSocketClientConnection:
     return await websocket_connect(HTTPRequest(url, headers={"Authorization": f"Bearer {key}"}))
 
 
+async def hang_up(websocket: WebSocketClientConnection) -> None:
+    """Close a WebSocket, and hear what still comes: the close comes behind it."""
+    websocket.close()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(2):
+            while await websocket.read_message() is not None:
+                pass
+
+
 async def test_bytes_arrive_whole_and_in_order() -> None:
     """What goes in at one end comes out at the other, both ways, and so does the end of it."""
     async with home() as both, target() as port:
@@ -368,7 +377,7 @@ async def test_a_runtime_cannot_take_the_stream_of_another() -> None:
             with pytest.raises(HTTPClientError):
                 await dial(both, f"/streams/{asked['stream']}", "gpu.secret")
             own.close()
-        control.close()
+        await hang_up(control)
 
 
 async def test_one_runtime_holds_a_name() -> None:
@@ -440,7 +449,7 @@ async def test_a_stream_that_carries_too_much_at_once_is_closed() -> None:
                 with pytest.raises(ConnectionResetError):
                     await reader.read(-1)
             stream.close()
-        control.close()
+        await hang_up(control)
 
 
 async def test_large_headers_are_refused() -> None:
@@ -477,7 +486,7 @@ async def test_a_stream_that_nobody_dials_is_given_up(monkeypatch: pytest.Monkey
             async with asyncio.timeout(5):
                 with pytest.raises(ConnectionResetError):
                     await reader.read(-1)
-        control.close()
+        await hang_up(control)
 
 
 async def test_the_number_of_streams_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
