@@ -16,7 +16,7 @@ export type RuntimeState = 'connected' | 'connecting' | 'unreachable' | 'refused
 export interface IRuntime {
   name: string;
   address: string;
-  kind: 'here' | 'url';
+  kind: string;
   state: RuntimeState;
   detail: string;
   agent: boolean;
@@ -54,6 +54,12 @@ export interface IUsage {
   gpus: IGpu[];
 }
 
+/** An invitation; its token is told this once. */
+export interface IInvitation {
+  id: string;
+  token: string;
+}
+
 export interface IConnectRequest {
   url: string;
   token?: string;
@@ -89,6 +95,8 @@ export class ApiError extends Error implements IApiError {
 /** A look may be repeated soon, a change may have to dial another machine first. */
 const LOOK_MS = 10_000;
 const CHANGE_MS = 60_000;
+/** A machine that is reached for the first time may have to install Jupyter. */
+const CONNECT_MS = 900_000;
 
 export class Api {
   constructor(private readonly _settings: ServerConnection.ISettings) {}
@@ -99,7 +107,12 @@ export class Api {
   }
 
   async connect(request: IConnectRequest): Promise<IRuntime> {
-    return (await this._call('POST', ['runtimes'], { body: request })) as IRuntime;
+    const options = { body: request, limit: CONNECT_MS };
+    return (await this._call('POST', ['runtimes'], options)) as IRuntime;
+  }
+
+  async invite(name: string): Promise<IInvitation> {
+    return (await this._call('POST', ['invites'], { body: { name } })) as IInvitation;
   }
 
   async disconnect(name: string, shutdown: boolean): Promise<void> {
@@ -129,7 +142,7 @@ export class Api {
   private async _call(
     method: 'GET' | 'POST' | 'DELETE',
     path: string[],
-    options: { body?: object; query?: Record<string, string> } = {}
+    options: { body?: object; query?: Record<string, string>; limit?: number } = {}
   ): Promise<unknown> {
     const url =
       URLExt.join(
@@ -137,7 +150,7 @@ export class Api {
         'ropeway/api',
         ...path.map(part => encodeURIComponent(part))
       ) + (options.query ? URLExt.objectToQueryString(options.query) : '');
-    const limit = method === 'GET' ? LOOK_MS : CHANGE_MS;
+    const limit = options.limit ?? (method === 'GET' ? LOOK_MS : CHANGE_MS);
     const giveUp = new AbortController();
     const timer = setTimeout(() => giveUp.abort(), limit);
     try {

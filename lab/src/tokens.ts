@@ -3,7 +3,7 @@ import { Token } from '@lumino/coreutils';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal } from '@lumino/signaling';
 
-import { IApiError, IConnectRequest, IRuntime, ISession, IUsage } from './api';
+import { IApiError, IConnectRequest, IInvitation, IRuntime, ISession, IUsage } from './api';
 
 /** The runtimes of this workspace, kept up to date while somebody looks. */
 export interface IRuntimes {
@@ -26,6 +26,7 @@ export interface IRuntimes {
   wake(): void;
 
   connect(request: IConnectRequest): Promise<IRuntime>;
+  invite(name: string): Promise<IInvitation>;
   disconnect(name: string, shutdown: boolean): Promise<void>;
   restart(name: string): Promise<void>;
   usage(name: string, kernel: string | null): Promise<IUsage>;

@@ -8,6 +8,7 @@ import { WorkDialog } from '../dialog';
 import { Problem } from '../problem';
 import { IRuntimes } from '../tokens';
 import { Command } from './command';
+import { Invite } from './invite';
 
 export interface IAddOptions {
   /** A name to begin with. */
@@ -82,7 +83,15 @@ class AddForm extends ReactWidget {
   protected override render(): JSX.Element {
     return (
       <UseSignal signal={this._changed}>
-        {() => <Form {...this._options} problem={this._problem} working={this._working} />}
+        {() => (
+          <Form
+            {...this._options}
+            runtimes={this._runtimes}
+            typedName={() => this._field('name')}
+            problem={this._problem}
+            working={this._working}
+          />
+        )}
       </UseSignal>
     );
   }
@@ -104,12 +113,15 @@ class AddForm extends ReactWidget {
 }
 
 interface IFormProps extends IAddOptions {
+  runtimes: IRuntimes;
+  typedName: () => string;
   problem: IApiError | null;
   working: boolean;
 }
 
 /** The fields keep their own values: React would write a token into the page's attributes. */
-function Form({ name, offerUse, problem, working }: IFormProps): JSX.Element {
+function Form(props: IFormProps): JSX.Element {
+  const { name, offerUse, problem, working } = props;
   return (
     <>
       <Field
@@ -149,6 +161,7 @@ function Form({ name, offerUse, problem, working }: IFormProps): JSX.Element {
         <Command text="ropeway runtime" />
         <p>Or connect it from a shell at home:</p>
         <Command text={`ropeway connect URL --name ${name || 'gpu'}`} />
+        <Invite runtimes={props.runtimes} name={props.typedName} />
       </details>
     </>
   );

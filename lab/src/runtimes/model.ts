@@ -2,7 +2,16 @@ import { JSONExt, ReadonlyJSONValue } from '@lumino/coreutils';
 import { DisposableDelegate, IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { Api, ApiError, IApiError, IConnectRequest, IRuntime, ISession, IUsage } from '../api';
+import {
+  Api,
+  ApiError,
+  IApiError,
+  IConnectRequest,
+  IInvitation,
+  IRuntime,
+  ISession,
+  IUsage
+} from '../api';
 import { Polling } from '../polling';
 import { IRuntimes } from '../tokens';
 
@@ -68,6 +77,10 @@ export class RuntimesModel implements IRuntimes, IDisposable {
     const runtime = await this._api.connect(request);
     await this.refresh();
     return runtime;
+  }
+
+  invite(name: string): Promise<IInvitation> {
+    return this._api.invite(name);
   }
 
   async disconnect(name: string, shutdown: boolean): Promise<void> {
