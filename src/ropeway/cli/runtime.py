@@ -5,17 +5,33 @@ from __future__ import annotations
 import re
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from ropeway.certificates import Certificate, chosen
+from ropeway.cli.listening import tls_options
 from ropeway.errors import BadInput
+from ropeway.runtime.port import check_exposed
+
+if TYPE_CHECKING:
+    from ropeway.runtime.app import Listening
 
 
 @click.command()
 @click.argument("folder", default=".", type=click.Path(path_type=Path))
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0: a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-def runtime(folder: Path, port: int | None, host: str) -> None:
+@tls_options
+def runtime(
+    folder: Path,
+    port: int | None,
+    host: str,
+    tls: str | None,
+    certfile: str | None,
+    keyfile: str | None,
+    insecure_http: bool,
+) -> None:
     """Lend this machine as a runtime: a Jupyter server whose kernels a workspace uses.
 
     It listens on this machine alone unless --host says otherwise, always wants its token, and
@@ -24,33 +40,47 @@ def runtime(folder: Path, port: int | None, host: str) -> None:
     \b
     Examples:
       ropeway runtime
-      ropeway runtime --host 0.0.0.0 --port 9000
+      ropeway runtime --host 0.0.0.0 --tls self-signed
+      ropeway runtime --host 0.0.0.0 --certfile box.pem --keyfile box.key --port 9000
       ROPEWAY_RUNTIME_TOKEN=… ropeway runtime    a token of your own
     """
     import os
 
-    from ropeway.runtime.app import Listening, serve
-
     if not folder.is_dir():
         raise BadInput(f"{str(folder)!r} is not a folder.", hint="Give a folder that exists.")
+    certificate = chosen(tls or "off", certfile or "", keyfile or "")
+    check_exposed(host, tls=certificate is not None, insecure_http=insecure_http)
+    from ropeway.runtime.app import serve
 
     def started(listening: Listening) -> None:
-        url = f"{listening.url}?token={listening.token}"
-        click.secho("This machine is a runtime now:", bold=True)
-        click.echo(f"  {url}")
-        click.echo("Paste that URL in the workspace under Connect, Add a runtime…, or run there:")
-        click.echo(f"  ropeway connect '{url}' --name {_suggested_name()}")
-        click.echo("Ctrl-C stops it.")
+        _greet(listening, certificate)
 
     serve(
         folder.resolve(),
         host=host,
         port=9999 if port is None else port,
         retries=50 if port is None else 0,
+        certificate=certificate,
         token=os.environ.pop("ROPEWAY_RUNTIME_TOKEN", ""),
         started=started,
     )
     click.echo("Stopped.")
+
+
+def _greet(listening: Listening, certificate: Certificate | None) -> None:
+    url = f"{listening.url}?token={listening.token}"
+    command = f"ropeway connect '{url}' --name {_suggested_name()}"
+    click.secho("This machine is a runtime now:", bold=True)
+    click.echo(f"  {url}")
+    if certificate and certificate.own:
+        click.echo(f"  {certificate.fingerprint}")
+        click.echo("Paste the URL and the certificate's fingerprint in the workspace under")
+        click.echo("Connect, Add a runtime…, or run there:")
+        command += f" \\\n    --fingerprint {certificate.fingerprint}"
+    else:
+        click.echo("Paste that URL in the workspace under Connect, Add a runtime…, or run there:")
+    click.echo(f"  {command}")
+    click.echo("Ctrl-C stops it.")
 
 
 def _suggested_name() -> str:
