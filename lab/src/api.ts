@@ -58,6 +58,8 @@ export interface IConnectRequest {
   url: string;
   token?: string;
   name?: string;
+  /** The one TLS certificate to accept, as `sha256:AB:CD:…`. */
+  fingerprint?: string;
 }
 
 /** Why a call failed, in words for people. */

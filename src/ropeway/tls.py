@@ -158,8 +158,8 @@ async def refusal(url: str, error: BaseException) -> CertificateRefused | None:
         f"The TLS certificate of the server at {host} is not trusted here: {reason}."
         + (f" Its fingerprint is {seen}." if seen else ""),
         hint=(
-            f"Compare it with what that machine printed. If they are the same, add "
-            f"--fingerprint {seen}. "
+            "Compare it with what that machine printed. If they are the same, connect with "
+            f"--fingerprint {seen} (in the page: the field Fingerprint). "
             if seen
             else ""
         )

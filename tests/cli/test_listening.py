@@ -8,15 +8,13 @@ import re
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from ropeway import tls
 from ropeway.runtime.port import is_loopback
-from support.servers import clean_environment, workspace
+from support.servers import clean_environment, lent, workspace
 from support.tls import Authority
 
 OPEN = ("--host", "0.0.0.0")
@@ -38,32 +36,6 @@ def call(folder: Path, *arguments: str, **variables: str) -> subprocess.Complete
         text=True,
         timeout=60,
     )
-
-
-@contextmanager
-def lent(folder: Path, *options: str) -> Iterator[tuple[str, str, str]]:
-    """A runtime as the command starts it: all that it said, its URL, its token."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ropeway", "runtime", "--port", "0", *options],
-        env=clean_environment(folder / "home"),
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    text = ""
-    try:
-        while "Ctrl-C" not in text:
-            line = process.stdout.readline()
-            assert line, text
-            text += line
-        url, token = re.findall(r"(https?://\S+)/\?token=(\w+)", text)[0]
-        yield text, url, token
-    finally:
-        process.terminate()
-        process.wait(20)
-        process.stdout.close()
 
 
 @pytest.mark.parametrize("command", [["--no-browser"], ["runtime"]], ids=["workspace", "runtime"])
@@ -100,9 +72,9 @@ def test_what_is_this_machine_alone(host: str, alone: bool) -> None:
 
 def test_plain_http_on_request(tmp_path: Path) -> None:
     """In so many words it can be had: as an option for a runtime, as a setting for a workspace."""
-    with lent(tmp_path, *OPEN, "--insecure-http") as (_, url, token):
-        port = int(url.rsplit(":", 1)[1])
-        assert status("127.0.0.1", port, token, None) == 200
+    with lent(tmp_path, *OPEN, "--insecure-http") as box:
+        port = int(box.url.rsplit(":", 1)[1])
+        assert status("127.0.0.1", port, box.token, None) == 200
     variables = {"ROPEWAY_WORKSPACE_INSECURE_HTTP": "1"}
     with workspace(tmp_path / "home", tmp_path / "files", *OPEN, variables=variables) as work:
         assert work.url.startswith("http://")
@@ -123,8 +95,9 @@ def status(host: str, port: int, token: str, context: ssl.SSLContext | None) -> 
 
 
 def test_a_runtime_with_a_certificate_of_its_own(tmp_path: Path) -> None:
-    """It serves https, prints its fingerprint, and the printed command connects to it."""
-    with lent(tmp_path, *OPEN, "--tls", "self-signed") as (said, url, token):
+    """It serves https, prints its fingerprint, and the printed command connects it for cells."""
+    with lent(tmp_path, *OPEN, "--tls", "self-signed") as box:
+        said, url, token = box.state["said"], box.url, box.token
         (fingerprint,) = set(re.findall(r"sha256:[0-9A-F:]{95}", said))
         assert said.count(fingerprint) == 2
         port = int(url.rsplit(":", 1)[1])
@@ -153,6 +126,9 @@ def test_a_runtime_with_a_certificate_of_its_own(tmp_path: Path) -> None:
         assert ran.returncode == 0, ran.stderr
         listed = call(tmp_path, "runtimes")
         assert re.search(r"connected\s+127\.0\.0\.1", listed.stdout), listed.stdout
+        (name,) = re.findall(r"^(\S+)\s+connected\s+127", listed.stdout, re.MULTILINE)
+        cell = call(tmp_path, "exec", "--on", name, "print(6 * 7)")
+        assert (cell.returncode, cell.stdout) == (0, "42\n"), cell.stderr
 
 
 def test_a_workspace_with_a_certificate_of_its_own(tmp_path: Path) -> None:
@@ -191,8 +167,9 @@ def test_certificates_that_were_given(tmp_path: Path, authority: Authority) -> N
     files = authority.issue("box")
     given = ("--certfile", str(files.certfile), "--keyfile", str(files.keyfile))
     context = ssl.create_default_context(cafile=str(authority.path))
-    with lent(tmp_path, *given) as (said, url, token):
-        assert "--fingerprint" not in said
+    with lent(tmp_path, *given) as box:
+        url, token = box.url, box.token
+        assert "--fingerprint" not in box.state["said"]
         assert status("127.0.0.1", int(url.rsplit(":", 1)[1]), token, context) == 200
         ran = call(
             tmp_path,
