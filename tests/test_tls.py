@@ -25,6 +25,7 @@ from ropeway import tls
 from ropeway.errors import BadInput
 from support.tls import Authority, Files, recorder
 
+THIEF = Path(__file__).parent / "support" / "thief.py"
 TOKEN = "the-token-that-nobody-else-may-hear"
 
 
@@ -111,6 +112,29 @@ async def test_what_a_pinned_authority_signs_is_not_pinned(
             await ask(server.url, root.fingerprint)
         await asyncio.sleep(0.1)
         assert server.heard == b""
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("stolen", [False, True], ids=["its own", "another's"])
+async def test_a_copied_certificate_is_worth_nothing(
+    authority: Authority, version: str, stolen: bool
+) -> None:
+    """Who shows the pinned certificate must hold its key: a copy of it hears no token."""
+    pinned, other = authority.issue("pinned", rsa=True), authority.issue("other", rsa=True)
+    key = other.keyfile if stolen else pinned.keyfile
+    server = await asyncio.create_subprocess_exec(
+        *(sys.executable, THIEF, pinned.certfile, key, version), stdout=subprocess.PIPE
+    )
+    assert server.stdout is not None
+    try:
+        port = int(await asyncio.wait_for(server.stdout.readline(), 20))
+        with pytest.raises(httpx.HTTPError):  # it answers nothing in either case
+            await ask(f"https://127.0.0.1:{port}/", pinned.fingerprint)
+        heard = await asyncio.wait_for(server.stdout.readline(), 20)
+        assert heard.startswith(b"nothing" if stolen else b"heard")
+    finally:
+        server.kill()
+        await server.wait()
 
 
 async def test_without_a_pin_the_error_says_how_to_pin(authority: Authority) -> None:

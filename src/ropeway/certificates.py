@@ -44,7 +44,8 @@ def chosen(tls: str, certfile: str, keyfile: str) -> Certificate | None:
     """
     if certfile and tls == "self-signed":
         raise BadInput(
-            "Both a self-signed certificate and --certfile were asked for.", hint="Give one."
+            "Both a self-signed certificate and --certfile were asked for.",
+            hint="Give one of them; --tls off takes the setting workspace.tls back.",
         )
     if keyfile and not certfile:
         raise BadInput("A key was given without a certificate.", hint="Give --certfile too.")

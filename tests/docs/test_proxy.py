@@ -14,7 +14,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +272,21 @@ async def test_an_idle_websocket_lives(site: Site, tmp_path: Path, kept: bool) -
             else:
                 with pytest.raises((ConnectionError, WebSocketClosedError)):
                     await client.execute("print(1+1)", timeout=10)
+
+
+def test_a_failure_writes_no_token_into_a_log(site: Site, tmp_path: Path) -> None:
+    """Where the workspace does not answer, nginx says 502 and keeps the query to itself."""
+    port = free_port()
+    text = site.text.replace(f"127.0.0.1:{site.port}", f"127.0.0.1:{port}")
+    text = text.replace(f"{site.folder}/nginx/", f"{tmp_path}/nginx/")
+    away = site.work.url.removeprefix("http://").removesuffix("/ropeway")
+    text = text.replace(away, f"127.0.0.1:{free_port()}")
+    with nginx(tmp_path / "nginx", text, port):
+        other = replace(site, port=port)
+        assert other.get("/lab?token=secret-of-the-first-page", None)[0] == 502
+    logs = [path.read_text() for path in (tmp_path / "nginx").glob("*.log")]
+    assert any("/ropeway/lab" in text for text in logs)
+    assert not any("secret-of-the-first-page" in text for text in logs)
 
 
 def test_no_token_is_in_a_log(site: Site) -> None:

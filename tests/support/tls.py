@@ -44,9 +44,10 @@ class Authority:
         self.path = folder / "authority.pem"
         self._ca.cert_pem.write_to_path(str(self.path))
 
-    def issue(self, name: str, *hosts: str) -> Files:
+    def issue(self, name: str, *hosts: str, rsa: bool = False) -> Files:
         """A certificate for hosts, by default this machine's."""
-        made = self._ca.issue_cert(*(hosts or ("127.0.0.1", "localhost")))
+        kind = trustme.KeyType.RSA if rsa else trustme.KeyType.ECDSA
+        made = self._ca.issue_cert(*(hosts or ("127.0.0.1", "localhost")), key_type=kind)
         files = Files(self._folder / f"{name}.pem", self._folder / f"{name}.key")
         files.certfile.write_bytes(b"".join(blob.bytes() for blob in made.cert_chain_pems))
         made.private_key_pem.write_to_path(str(files.keyfile))

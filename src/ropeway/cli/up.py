@@ -50,7 +50,7 @@ def up(folder: Path, no_browser: bool, insecure_http: bool, **given: str | int |
     certificate = _checked_listening(settings)
     mine = claim(root)
     if mine is None:
-        _open_running(root, _wait_for_running(root), settings["workspace.browser"])
+        _open_running(root, _wait_for_running(root), settings)
         return
     port_given = "workspace.port" in settings.given
     if port_given:
@@ -100,10 +100,12 @@ def _checked_listening(settings: config.Config) -> Certificate | None:
     return certificate
 
 
-def _open_running(root: Path, state: dict[str, Any], browser: bool) -> None:
-    url = f"{state['url']}?token={state['token']}"
+def _open_running(root: Path, state: dict[str, Any], settings: config.Config) -> None:
+    public = parse_public_url(settings["workspace.public_url"])
+    base = public.origin + public.base if public else state["url"]
+    url = f"{base}?token={state['token']}"
     click.echo(f"The workspace of this folder runs already:\n  {url}")
-    if browser:
+    if settings["workspace.browser"]:
         # Through a private file: everybody can read a browser's command line.
         page = config.workspace_state_dir(root) / "open.html"
         config.write_private(page, f'<meta http-equiv="refresh" content="0; url={escape(url)}">')
@@ -125,7 +127,7 @@ def _serve(
         click.secho(f"Ropeway {__version__}", bold=True)
         click.echo(f"  workspace  {address}?token={token}")
         if certificate and certificate.own:
-            click.echo(f"  certificate {certificate.fingerprint}")
+            click.echo(f"  TLS        {certificate.fingerprint}")
             click.echo("             no authority vouches for it: compare before you accept it")
         click.echo(f"  folder     {root}")
         click.echo("  runtime    here is connected; add others under Connect")
