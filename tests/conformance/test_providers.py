@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from conformance.case import Case
-from conformance.cases_url import KernelGateway, PlainServer
+from conformance.cases_url import KernelGateway, PinnedServer, PlainServer
 from ropeway import config
 from ropeway.errors import BadInput, RopewayError
 from ropeway.workspace import headless
@@ -22,7 +22,7 @@ from ropeway.workspace.provisioner import RuntimeProvisioner
 from ropeway.workspace.registry import Runtime
 from ropeway.workspace.remembered import runtime_list
 
-CASES = (PlainServer, KernelGateway)
+CASES = (PlainServer, KernelGateway, PinnedServer)
 TRUTH_SECONDS = 15
 """Both sides tell the truth about a link within this time."""
 
