@@ -58,12 +58,16 @@ export interface IUsage {
 export interface IInvitation {
   id: string;
   token: string;
+  /** Of the workspace's certificate, where no authority vouches for it; else empty. */
+  fingerprint: string;
 }
 
 export interface IConnectRequest {
   url: string;
   token?: string;
   name?: string;
+  /** The one TLS certificate to accept, as `sha256:AB:CD:…`. */
+  fingerprint?: string;
 }
 
 /** Why a call failed, in words for people. */

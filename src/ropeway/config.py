@@ -34,6 +34,10 @@ class Setting:
     least: float = 0
     most: float | None = None
     """For numbers: the range that makes sense."""
+    choices: tuple[str, ...] = ()
+    """For texts: those that fit, where not all do."""
+    is_path: bool = False
+    """In `ropeway.toml` it is relative to that file."""
 
     @property
     def env(self) -> str:
@@ -45,6 +49,27 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("workspace.host", str, "127.0.0.1", "Address the workspace listens on."),
     Setting("workspace.port", int, 8888, "Port of the workspace; 0 takes a free one.", 0, 65535),
     Setting("workspace.browser", bool, True, "Open the browser when the workspace is up."),
+    Setting(
+        "workspace.tls",
+        str,
+        "off",
+        "`self-signed`: serve https with a certificate of Ropeway's own.",
+        choices=("off", "self-signed"),
+    ),
+    Setting("workspace.certfile", str, "", "Certificate (PEM) to serve https with.", is_path=True),
+    Setting("workspace.keyfile", str, "", "Its key, if not in the same file.", is_path=True),
+    Setting(
+        "workspace.insecure_http",
+        bool,
+        False,
+        "Plain HTTP on addresses that others can reach: behind a proxy, on a network you trust.",
+    ),
+    Setting(
+        "workspace.public_url",
+        str,
+        "",
+        "URL under which a proxy shows the workspace, with the path if it has one.",
+    ),
     Setting(
         "runtimes.refresh", float, 5.0, "Seconds between two looks at each runtime.", 0.2, 3600
     ),
@@ -98,8 +123,10 @@ def load(start: Path, options: Mapping[str, Any] | None = None) -> Config:
             raise BadInput(f"{project}: [{section}] must be a table, such as [workspace].")
         if given is None and name in body:
             given = _check(setting, body[name], project)
-        if given is not None and setting.most is not None:
-            _check_range(setting, given)
+            if setting.is_path and given and project:
+                given = str(project.parent / Path(given).expanduser())
+        if given is not None:
+            _check_fits(setting, given)
         values[setting.key] = setting.default if given is None else given
         if given is not None:
             asked.add(setting.key)
@@ -140,8 +167,11 @@ def _check(setting: Setting, value: Any, project: Path | None) -> Any:
     return value
 
 
-def _check_range(setting: Setting, value: Any) -> None:
-    if not setting.least <= value <= (setting.most or 0):
+def _check_fits(setting: Setting, value: Any) -> None:
+    if setting.choices and value not in setting.choices:
+        fitting = " or ".join(setting.choices)
+        raise BadInput(f"{setting.key} is {value!r}; it must be {fitting}.")
+    if setting.most is not None and not setting.least <= value <= setting.most:
         raise BadInput(
             f"{setting.key} is {value}; it must lie between {setting.least:g} and {setting.most:g}."
         )

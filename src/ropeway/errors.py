@@ -103,6 +103,12 @@ class Unreachable(RopewayError):
     exit_code = 3
 
 
+class CertificateRefused(Unreachable):
+    """The server's TLS certificate is not trusted here, or is another than the pinned one."""
+
+    code = "certificate_refused"
+
+
 class NotJupyter(RopewayError):
     """Something answers at the address, but it is no Jupyter server."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Locator, Page, Response, expect
 
-from support.servers import Server
+from support.servers import Server, lent
 
 from .conftest import Open, disconnect, run, until
 
@@ -84,6 +87,28 @@ def test_a_wrong_token_is_explained_and_the_fields_stay(
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(page.get_by_role("button", name="Runtime: here connected", exact=True)).to_be_focused()
+
+
+def test_pins_the_certificate_of_a_runtime(
+    page: Page, open_notebook: Open, workspace: Server, tmp_path: Path
+) -> None:
+    """An untrusted certificate is explained with its fingerprint; pinned, cells run there."""
+    cell = open_notebook("import os; print(os.getcwd())")
+    with lent(tmp_path, "--tls", "self-signed") as box:
+        (fingerprint,) = set(re.findall(r"sha256:[0-9A-F:]{95}", box.state["said"]))
+        dialog = add_runtime(page, f"{box.url}/?token={box.token}", name="box")
+        try:
+            expect(dialog.locator(".rw-Problem-message")).to_contain_text(fingerprint)
+            expect(dialog.locator(".rw-Problem-hint")).to_contain_text("Fingerprint")
+            dialog.get_by_label("Fingerprint", exact=True).fill(fingerprint)
+            dialog.get_by_role("button", name="Connect").click()
+            expect(dialog).to_be_hidden()
+            moved = page.get_by_role("button", name="Runtime: box connected", exact=True)
+            expect(moved).to_be_visible()
+            run(page, cell)
+            expect(cell.locator(".jp-OutputArea-output")).to_have_text(f"{tmp_path}\n")
+        finally:
+            disconnect(workspace, "box")
 
 
 def test_moves_to_another_runtime_and_back_by_keyboard(

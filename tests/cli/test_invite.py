@@ -241,3 +241,27 @@ def test_the_page_makes_invitations(team: Server) -> None:
     assert team.api(f"/ropeway/api/invites/{made['id']}", "DELETE")[0] == 404
     for body in ({"name": 3}, {"seconds": "x"}, {"seconds": -1}, {"once": "no"}, {"name": "here"}):
         assert team.api("/ropeway/api/invites", "POST", body)[0] in (400, 409), body
+
+
+def test_a_workspace_with_a_certificate_of_its_own_is_joined_by_its_fingerprint(
+    tmp_path: Path,
+) -> None:
+    """The command of `ropeway invite` pins the certificate; another pin never sends the token."""
+    with workspace(tmp_path / "home", tmp_path / "files", "--tls", "self-signed"):
+        ran = call(tmp_path, "invite", "--name", "far")
+        found = re.search(
+            r"TOKEN=(\S+) ropeway runtime --join (https\S+) --name far --fingerprint (\S+)",
+            ran.stdout,
+        )
+        assert found is not None, ran.stdout
+        token, url, pin = found.groups()
+        wrong = pin[:-2] + ("00" if pin[-2:] != "00" else "11")
+        with joining(tmp_path / "wrong", url, token, "--fingerprint", wrong) as process:
+            assert process.wait(20) == 3
+        assert "another certificate" in (tmp_path / "wrong/runtime.log").read_text()
+        with joining(tmp_path / "there", url, token, "--fingerprint", pin):
+            until(
+                lambda: "far   connected" in re.sub(" +", "   ", call(tmp_path, "runtimes").stdout)
+            )
+            ran = call(tmp_path, "exec", "--on", "far", "print(6 * 7)")
+            assert (ran.returncode, ran.stdout) == (0, "42\n"), ran.stderr

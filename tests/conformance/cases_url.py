@@ -1,12 +1,13 @@
-"""Runtimes at a URL: a plain Jupyter server and a kernel gateway."""
+"""Runtimes at a URL: a plain Jupyter server, a kernel gateway, a pinned certificate."""
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from typing import Any, ClassVar
 
 from conformance.case import Case
-from support.servers import Server, plain_jupyter
+from support.servers import Server, lent, plain_jupyter
 
 
 class PlainServer(Case):
@@ -51,3 +52,22 @@ class KernelGateway(PlainServer):
     server_kind = "gateway"
     base_url = "/"
     lists_kernels = False
+
+
+class PinnedServer(PlainServer):
+    """A runtime with a certificate of its own, known by its fingerprint."""
+
+    def start(self) -> None:
+        """Start the server."""
+        self._stack = ExitStack()
+        there = self.folder / "there"
+        there.mkdir()
+        self.server = self._stack.enter_context(lent(there, "--tls", "self-signed"))
+        self.text, self.token = self.server.url, self.server.token
+        found = re.search(r"sha256:[0-9A-F:]{95}", self.server.state["said"])
+        assert found is not None
+        self.options = {"fingerprint": found[0]}
+
+    def wrong(self) -> tuple[str, str, dict[str, Any]]:
+        """Another machine's certificate."""
+        return self.text, self.token, {"fingerprint": "sha256:" + ":".join(["AB"] * 32)}

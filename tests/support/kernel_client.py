@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -45,9 +46,12 @@ class Run:
 class KernelClient:
     """An open WebSocket to one kernel; use it with `async with`."""
 
-    def __init__(self, url: str, token: str, kernel_id: str) -> None:
+    def __init__(
+        self, url: str, token: str, kernel_id: str, context: ssl.SSLContext | None = None
+    ) -> None:
         self._url = f"ws{url.removeprefix('http')}/api/kernels/{kernel_id}/channels"
         self._token = token
+        self._context = context
         self.session = uuid4().hex
         self.unclaimed: list[tuple[str, dict[str, Any]]] = []
 
@@ -55,6 +59,7 @@ class KernelClient:
         request = HTTPRequest(
             f"{self._url}?session_id={self.session}",
             headers={"Authorization": f"token {self._token}"},
+            ssl_options=self._context,
         )
         self._socket: WebSocketClientConnection = await websocket_connect(
             request, subprotocols=[V1], max_message_size=2**31 - 1

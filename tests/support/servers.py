@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -130,6 +131,32 @@ def plain_jupyter(
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def lent(folder: Path, *options: str) -> Iterator[Server]:
+    """A runtime as `ropeway runtime` starts it; `state["said"]` is what the command printed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ropeway", "runtime", "--port", "0", *options],
+        env=clean_environment(folder / "home"),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    said = ""
+    server = Server("", "", process, folder / "log", folder)
+    try:
+        while "Ctrl-C" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line.decode()
+        server.url, server.token = re.findall(r"(https?://\S+)/\?token=(\w+)", said)[0]
+        server.state["said"] = said
+        yield server
+    finally:
+        server.stop()
+        process.stdout.close()
 
 
 @contextmanager

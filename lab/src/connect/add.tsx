@@ -64,12 +64,14 @@ class AddForm extends ReactWidget {
     }
     const token = this._field('token');
     const name = this._field('name');
+    const fingerprint = this._field('fingerprint');
     this._show(null, true);
     try {
       const runtime = await this._runtimes.connect({
         url,
         ...(token ? { token } : {}),
-        ...(name ? { name } : {})
+        ...(name ? { name } : {}),
+        ...(fingerprint ? { fingerprint } : {})
       });
       const use = this.node.querySelector<HTMLInputElement>('input[name=use]');
       this._answer = { runtime, use: use?.checked ?? false };
@@ -137,6 +139,12 @@ function Form(props: IFormProps): JSX.Element {
         placeholder="gpu"
         value={name}
         help="What to call it here; optional."
+      />
+      <Field
+        label="Fingerprint"
+        name="fingerprint"
+        placeholder="sha256:…"
+        help="Of its TLS certificate, only if the server printed one."
       />
       {offerUse && (
         <label className="rw-Check">

@@ -1,7 +1,7 @@
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import * as React from 'react';
 
-import { ApiError, IApiError } from '../api';
+import { ApiError, IApiError, IInvitation } from '../api';
 import { Problem } from '../problem';
 import { IRuntimes } from '../tokens';
 import { Command } from './command';
@@ -14,8 +14,7 @@ export function Invite(props: { runtimes: IRuntimes; name: () => string }): JSX.
     setProblem(null);
     try {
       const name = props.name();
-      const { token } = await props.runtimes.invite(name);
-      setCommand(joinCommand(token, name));
+      setCommand(joinCommand(await props.runtimes.invite(name), name));
     } catch (reason) {
       setProblem(ApiError.from(reason));
     }
@@ -42,10 +41,12 @@ export function Invite(props: { runtimes: IRuntimes; name: () => string }): JSX.
   );
 }
 
-function joinCommand(token: string, name: string): string {
+function joinCommand({ token, fingerprint }: IInvitation, name: string): string {
   const base = new URL(PageConfig.getBaseUrl(), window.location.href).pathname;
   const url = URLExt.join(window.location.origin, base);
-  return `ROPEWAY_JOIN_TOKEN=${token} ropeway runtime --join ${url}${name ? ` --name ${name}` : ''}`;
+  const named = name ? ` --name ${name}` : '';
+  const pinned = fingerprint ? ` --fingerprint ${fingerprint}` : '';
+  return `ROPEWAY_JOIN_TOKEN=${token} ropeway runtime --join ${url}${named}${pinned}`;
 }
 
 function isLoopback(): boolean {

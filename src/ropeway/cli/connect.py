@@ -15,6 +15,7 @@ from rich.table import Table
 
 from ropeway import config
 from ropeway.errors import RopewayError, TokenRefused
+from ropeway.tls import parse_fingerprint
 from ropeway.workspace.address import HERE
 from ropeway.workspace.client import RuntimeClient
 from ropeway.workspace.connect import check_and_remember
@@ -27,7 +28,8 @@ from ropeway.workspace.running import find_root, running_workspace
 @click.argument("url")
 @click.option("--name", help="What to call the runtime; by default after its host.")
 @click.option("--token", default="", help="Its token, if the URL has none; - asks for it.")
-def connect(url: str, name: str | None, token: str) -> None:
+@click.option("--fingerprint", help="The one TLS certificate to accept, as sha256:AB:CD:….")
+def connect(url: str, name: str | None, token: str, fingerprint: str | None) -> None:
     """Connect the Jupyter server at URL as a runtime.
 
     URL may be any that a Jupyter server prints or a browser shows. The server is asked once, then
@@ -38,11 +40,15 @@ def connect(url: str, name: str | None, token: str) -> None:
       ropeway connect 'http://gpu-box:8888/?token=abc' --name gpu
       ropeway connect https://hub.example/user/ann/lab --token -
       ropeway connect localhost:9999 --token abc
+      ropeway connect https://gpu-box:9999 --token - --fingerprint sha256:AB:CD:…
     """
     if token == "-":  # noqa: S105 (a request to be asked, not a token)
         token = click.prompt("Token", hide_input=True)
     timeout = config.load(Path.cwd())["runtimes.timeout"]
-    record = asyncio.run(check_and_remember(runtime_list(), url, token, name, timeout=timeout))
+    options = {"fingerprint": parse_fingerprint(fingerprint)} if fingerprint else None
+    record = asyncio.run(
+        check_and_remember(runtime_list(), url, token, name, options=options, timeout=timeout)
+    )
     shown = provider_for(record, Site()).shown
     click.echo(f"Connected {record.name} ({shown}).")
     click.echo(f"Use it: Connect ▸ {record.name} in a notebook, or --on {record.name} here.")

@@ -50,12 +50,12 @@ def invite(name: str, expires: str, many: bool, url: str, show: bool, revoke: st
 
 
 def _invite(name: str, seconds: float, url: str, *, once: bool) -> None:
-    where = url or _own_url()
+    where, fingerprint = (url, "") if url else _own_url()
     number, token = Joining().invite(check_name(name) if name else "", seconds, once=once)
     until = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + seconds))
     uses = "once" if once else "as often as you like"
     click.secho(f"Run this on the other machine, {uses}, until {until}:", bold=True)
-    click.echo(f"  {command(where, token, name)}")
+    click.echo(f"  {command(where, token, name, fingerprint)}")
     if not url and urlsplit(where).hostname in ("127.0.0.1", "localhost", "::1"):
         click.echo(
             "The workspace listens on this machine alone: give --url with an address that the "
@@ -64,10 +64,11 @@ def _invite(name: str, seconds: float, url: str, *, once: bool) -> None:
     click.echo(f"Take it back with: ropeway invite --revoke {number}")
 
 
-def command(url: str, token: str, name: str = "") -> str:
+def command(url: str, token: str, name: str = "", fingerprint: str = "") -> str:
     """The command that joins: the token stands in the environment, which `ps` does not show."""
     named = f" --name {name}" if name else ""
-    return f"ROPEWAY_JOIN_TOKEN={token} ropeway runtime --join {url}{named}"
+    pinned = f" --fingerprint {fingerprint}" if fingerprint else ""
+    return f"ROPEWAY_JOIN_TOKEN={token} ropeway runtime --join {url}{named}{pinned}"
 
 
 def _show() -> None:
@@ -80,14 +81,15 @@ def _show() -> None:
     Console().print(table)
 
 
-def _own_url() -> str:
+def _own_url() -> tuple[str, str]:
+    """Where others reach the workspace of this folder, and the certificate to pin, if any."""
     state = running_workspace(find_root(Path.cwd()))
     if state is None:
         raise BadInput(
             "No workspace runs in this folder, so its URL is not known.",
             hint="Start one (`ropeway`), or say where it will be: --url https://…",
         )
-    return str(state["url"])
+    return str(state.get("public") or state["url"]), str(state.get("fingerprint") or "")
 
 
 def _seconds(text: str) -> float:

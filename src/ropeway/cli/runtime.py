@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ropeway.certificates import Certificate, chosen
+from ropeway.cli.listening import tls_options
 from ropeway.errors import BadInput
+from ropeway.runtime.port import check_exposed
 from ropeway.workspace.address import check_name
 
 if TYPE_CHECKING:
+    from ropeway.runtime.app import Listening
     from ropeway.runtime.join import Join
 
 
@@ -24,7 +28,20 @@ if TYPE_CHECKING:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--join", metavar="URL", help="Dial the workspace at URL: nothing needs to reach us.")
 @click.option("--name", default="", help="With --join: what to call this runtime there.")
-def runtime(folder: Path, port: int | None, host: str, join: str | None, name: str) -> None:
+@click.option("--fingerprint", default="", help="With --join: the workspace's own certificate.")
+@tls_options
+def runtime(
+    folder: Path,
+    port: int | None,
+    host: str,
+    join: str | None,
+    name: str,
+    fingerprint: str,
+    tls: str | None,
+    certfile: str | None,
+    keyfile: str | None,
+    insecure_http: bool,
+) -> None:
     """Lend this machine as a runtime: a Jupyter server whose kernels a workspace uses.
 
     It listens on this machine alone unless --host says otherwise, always wants its token, and
@@ -36,22 +53,25 @@ def runtime(folder: Path, port: int | None, host: str, join: str | None, name: s
     \b
     Examples:
       ropeway runtime
-      ropeway runtime --host 0.0.0.0 --port 9000
+      ropeway runtime --host 0.0.0.0 --tls self-signed
+      ropeway runtime --host 0.0.0.0 --certfile box.pem --keyfile box.key --port 9000
       ROPEWAY_RUNTIME_TOKEN=… ropeway runtime    a token of your own
       ROPEWAY_JOIN_TOKEN=… ropeway runtime --join https://team.example/
     """
-    from ropeway.runtime.app import Listening, serve
 
     if not folder.is_dir():
         raise BadInput(f"{str(folder)!r} is not a folder.", hint="Give a folder that exists.")
+    if join and (tls or certfile or host != "127.0.0.1"):
+        raise BadInput(
+            "A runtime that joins listens on this machine alone, without TLS.",
+            hint="Leave --host and the TLS options away: the link has the workspace's TLS.",
+        )
+    certificate = chosen(tls or "off", certfile or "", keyfile or "")
+    check_exposed(host, tls=certificate is not None, insecure_http=insecure_http)
+    from ropeway.runtime.app import serve
 
     def started(listening: Listening) -> None:
-        url = f"{listening.url}?token={listening.token}"
-        click.secho("This machine is a runtime now:", bold=True)
-        click.echo(f"  {url}")
-        click.echo("Paste that URL in the workspace under Connect, Add a runtime…, or run there:")
-        click.echo(f"  ropeway connect '{url}' --name {_suggested_name()}")
-        click.echo("Ctrl-C stops it.")
+        _greet(listening, certificate)
 
     def started_to_join(_: Listening) -> None:
         click.echo("Ctrl-C stops this runtime with its kernels.")
@@ -61,20 +81,38 @@ def runtime(folder: Path, port: int | None, host: str, join: str | None, name: s
         host=host,
         port=9999 if port is None else port,
         retries=50 if port is None else 0,
+        certificate=certificate,
         token=os.environ.pop("ROPEWAY_RUNTIME_TOKEN", ""),
         started=started_to_join if join else started,
-        companion=_joining(join, name) if join else None,
+        companion=_joining(join, name, fingerprint) if join else None,
     )
     click.echo("Stopped.")
 
 
-def _joining(url: str, name: str) -> Join:
-    from ropeway.runtime.join import TOKEN_VARIABLE, Join, home_url
+def _joining(url: str, name: str, fingerprint: str) -> Join:
+    from ropeway.runtime.join import TOKEN_VARIABLE, Home, Join
 
     # Taken out of the environment: kernels inherit that.
     token = os.environ.pop(TOKEN_VARIABLE, "")
     told = partial(click.echo, err=True)
-    return Join(home_url(url), token, check_name(name) if name else _suggested_name(), told)
+    home = Home.read(url, fingerprint)
+    return Join(home, token, check_name(name) if name else _suggested_name(), told)
+
+
+def _greet(listening: Listening, certificate: Certificate | None) -> None:
+    url = f"{listening.url}?token={listening.token}"
+    command = f"ropeway connect '{url}' --name {_suggested_name()}"
+    click.secho("This machine is a runtime now:", bold=True)
+    click.echo(f"  {url}")
+    if certificate and certificate.own:
+        click.echo(f"  {certificate.fingerprint}")
+        click.echo("Paste the URL and the certificate's fingerprint in the workspace under")
+        click.echo("Connect, Add a runtime…, or run there:")
+        command += f" \\\n    --fingerprint {certificate.fingerprint}"
+    else:
+        click.echo("Paste that URL in the workspace under Connect, Add a runtime…, or run there:")
+    click.echo(f"  {command}")
+    click.echo("Ctrl-C stops it.")
 
 
 def _suggested_name() -> str:

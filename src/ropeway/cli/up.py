@@ -12,10 +12,13 @@ from typing import Any
 import click
 
 from ropeway import __version__, config
+from ropeway.certificates import Certificate, chosen
+from ropeway.cli.listening import tls_options
 from ropeway.errors import BadInput, RopewayError
-from ropeway.runtime.port import check_port
+from ropeway.runtime.port import check_exposed, check_port
 from ropeway.workspace.providers.here import here_process, here_users
-from ropeway.workspace.running import claim, running_workspace, withdraw
+from ropeway.workspace.public import parse_public_url
+from ropeway.workspace.running import announce, claim, running_workspace, withdraw
 
 
 @click.command()
@@ -23,7 +26,9 @@ from ropeway.workspace.running import claim, running_workspace, withdraw
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0: a free one.")
 @click.option("--host", help="Address to listen on; by default this machine alone.")
 @click.option("--no-browser", is_flag=True, help="Print the address, open no browser.")
-def up(folder: Path, port: int | None, host: str | None, no_browser: bool) -> None:
+@click.option("--public-url", metavar="URL", help="Where a proxy shows the workspace.")
+@tls_options
+def up(folder: Path, no_browser: bool, insecure_http: bool, **given: str | int | None) -> None:
     """Start the workspace in FOLDER (this folder by default) and open it in the browser.
 
     The runtime `here` starts with it; Ctrl-C stops both.
@@ -32,18 +37,20 @@ def up(folder: Path, port: int | None, host: str | None, no_browser: bool) -> No
     Examples:
       ropeway
       ropeway ~/project --port 9000
-      ropeway --no-browser --host 0.0.0.0
+      ropeway --no-browser --host 0.0.0.0 --tls self-signed
+      ropeway --no-browser --public-url https://notebooks.example/ropeway/
     """
     root = _checked(folder)
     options = {
-        "workspace.port": port,
-        "workspace.host": host,
         "workspace.browser": False if no_browser else None,
+        "workspace.insecure_http": insecure_http or None,
+        **{f"workspace.{name}": value for name, value in given.items()},
     }
     settings = config.load(root, options)
+    certificate = _checked_listening(settings)
     mine = claim(root)
     if mine is None:
-        _open_running(root, _wait_for_running(root), settings["workspace.browser"])
+        _open_running(root, _wait_for_running(root), settings)
         return
     port_given = "workspace.port" in settings.given
     if port_given:
@@ -52,7 +59,7 @@ def up(folder: Path, port: int | None, host: str | None, no_browser: bool) -> No
     users.share()
     here.launch()  # it comes up while this process still loads JupyterLab
     try:
-        _serve(root, settings, retry_ports=not port_given)
+        _serve(root, settings, certificate, retry_ports=not port_given)
     finally:
         if users.take():  # the last who uses it, on whichever way out
             asyncio.run(here.stop())
@@ -81,28 +88,51 @@ def _checked(folder: Path) -> Path:
     return folder.resolve()
 
 
-def _open_running(root: Path, state: dict[str, Any], browser: bool) -> None:
-    url = f"{state['url']}?token={state['token']}"
+def _checked_listening(settings: config.Config) -> Certificate | None:
+    """The certificate to serve with, if any; nothing has started when it is wrong."""
+    certificate = chosen(*(settings[f"workspace.{key}"] for key in ("tls", "certfile", "keyfile")))
+    parse_public_url(settings["workspace.public_url"])
+    check_exposed(
+        settings["workspace.host"],
+        tls=certificate is not None,
+        insecure_http=settings["workspace.insecure_http"],
+    )
+    return certificate
+
+
+def _open_running(root: Path, state: dict[str, Any], settings: config.Config) -> None:
+    public = parse_public_url(settings["workspace.public_url"])
+    base = public.origin + public.base if public else state["url"]
+    url = f"{base}?token={state['token']}"
     click.echo(f"The workspace of this folder runs already:\n  {url}")
-    if browser:
+    if settings["workspace.browser"]:
         # Through a private file: everybody can read a browser's command line.
         page = config.workspace_state_dir(root) / "open.html"
         config.write_private(page, f'<meta http-equiv="refresh" content="0; url={escape(url)}">')
         webbrowser.open(page.as_uri())
 
 
-def _serve(root: Path, settings: config.Config, *, retry_ports: bool) -> None:
+def _serve(
+    root: Path, settings: config.Config, certificate: Certificate | None, *, retry_ports: bool
+) -> None:
     from ropeway.workspace.server import WorkspaceServer, first_page, serve
 
     page = first_page(root)
+    public = parse_public_url(settings["workspace.public_url"])
 
     def greet(server: WorkspaceServer) -> None:
-        address = server.connection_url.rstrip("/") + page
+        base = public.origin + public.base if public else server.connection_url
+        address = base.rstrip("/") + page
         token = server.identity_provider.token
+        own = certificate.fingerprint if certificate and certificate.own else ""
+        announce(root, server.connection_url, token, public=base, fingerprint=own)
         click.secho(f"Ropeway {__version__}", bold=True)
         click.echo(f"  workspace  {address}?token={token}")
+        if own:
+            click.echo(f"  TLS        {own}")
+            click.echo("             no authority vouches for it: compare before you accept it")
         click.echo(f"  folder     {root}")
         click.echo("  runtime    here is connected; add others under Connect")
         click.echo("Ctrl-C stops everything.")
 
-    serve(root, settings, page, retry_ports=retry_ports, greet=greet)
+    serve(root, settings, page, retry_ports=retry_ports, certificate=certificate, greet=greet)

@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 from jupyter_server.serverapp import ServerApp
 from traitlets.config import Config as TraitletsConfig
 
+from ropeway.certificates import Certificate
 from ropeway.errors import RopewayError
 from ropeway.logs import hide_tokens
 from ropeway.runtime.port import check_port, free_port
@@ -47,7 +49,14 @@ class RuntimeServer(ServerApp):
         """Leave out what the environment's other packages would switch on."""
 
 
-def runtime_config(root: Path, host: str, port: int, token: str, retries: int) -> TraitletsConfig:
+def runtime_config(
+    root: Path,
+    host: str,
+    port: int,
+    token: str,
+    retries: int,
+    certificate: Certificate | None = None,
+) -> TraitletsConfig:
     """The configuration of a runtime's Jupyter server."""
     config = TraitletsConfig()
     config.ServerApp.ip = host
@@ -56,7 +65,10 @@ def runtime_config(root: Path, host: str, port: int, token: str, retries: int) -
     config.ServerApp.root_dir = str(root)
     config.ServerApp.base_url = "/"
     config.ServerApp.open_browser = False
-    config.ServerApp.certfile = config.ServerApp.keyfile = ""
+    config.ServerApp.certfile = str(certificate.certfile) if certificate else ""
+    config.ServerApp.keyfile = str(certificate.keyfile) if certificate else ""
+    if certificate:
+        config.ServerApp.ssl_options = {"ssl_version": ssl.PROTOCOL_TLS_SERVER}
     config.ServerApp.allow_root = True
     config.ServerApp.allow_remote_access = True  # the token guards it, whatever the Host header
     config.ServerApp.jpserver_extensions = {"ropeway.runtime.agent": True}
@@ -76,6 +88,7 @@ def serve(
     port: int = 0,
     retries: int = 0,
     token: str = "",
+    certificate: Certificate | None = None,
     started: Callable[[Listening], None],
     companion: Companion | None = None,
 ) -> None:
@@ -87,10 +100,13 @@ def serve(
     if not retries:
         check_port(host, port)
     port = port or free_port(host)
-    app: Any = RuntimeServer.instance(config=runtime_config(root, host, port, token, retries))
+    made = runtime_config(root, host, port, token, retries, certificate)
+    app: Any = RuntimeServer.instance(config=made)
     app.initialize(argv=[])
     hide_tokens(app.log)
-    listening = Listening(f"http://{_shown_host(host)}:{app.port}/", token, os.getpid(), app.port)
+    scheme = "https" if certificate else "http"
+    url = f"{scheme}://{_shown_host(host)}:{app.port}/"
+    listening = Listening(url, token, os.getpid(), app.port)
     running = _Running(app, companion)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: app.io_loop.add_callback_from_signal(running.leave))

@@ -10,6 +10,7 @@ import hashlib
 import json
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,12 +20,30 @@ from ropeway import __version__, config
 from ropeway.errors import BadInput, LinkRefused, NameTaken, RopewayError, Unreachable
 from ropeway.link.dialer import PATH, Dialer, Served
 from ropeway.runtime.app import Listening
+from ropeway.tls import context_for, parse_fingerprint, refusal
 
 TOKEN_VARIABLE = "ROPEWAY_JOIN_TOKEN"  # noqa: S105 (the name of a variable)
 
 
-def home_url(text: str) -> str:
-    """The base URL of a workspace from what a person pasted. Raises `BadInput`."""
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The workspace to join: its base URL, and the one certificate to accept, if any."""
+
+    url: str
+    fingerprint: str = ""
+
+    @classmethod
+    def read(cls, text: str, fingerprint: str = "") -> Home:
+        """What a person pasted. Raises `BadInput`."""
+        return cls(_base_url(text), parse_fingerprint(fingerprint) if fingerprint else "")
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """Whom to trust with the key."""
+        return context_for(self.fingerprint)
+
+
+def _base_url(text: str) -> str:
     parts = urlsplit(text.strip() if "://" in text else f"http://{text.strip()}")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadInput(
@@ -38,9 +57,9 @@ def home_url(text: str) -> str:
 class Membership:
     """What this machine keeps of having joined `home`. One process at a time uses it."""
 
-    def __init__(self, home: str, name: str) -> None:
+    def __init__(self, home: Home, name: str) -> None:
         folder = config.private_dir(config.state_dir() / "joined")
-        digest = hashlib.sha256(f"{home}|{name}".encode()).hexdigest()[:16]
+        digest = hashlib.sha256(f"{home.url}|{name}".encode()).hexdigest()[:16]
         self._path = folder / f"{digest}.json"
         self._claim = config.Claim(Path(f"{self._path}.lock"))
         self._home = home
@@ -56,7 +75,7 @@ class Membership:
         """Use a key from now on, also after a restart."""
         self._key = key
         if self.alone:
-            config.write_private(self._path, json.dumps({"home": self._home, "key": key}))
+            config.write_private(self._path, json.dumps({"home": self._home.url, "key": key}))
 
     def forget(self) -> None:
         """The key is worth nothing any more."""
@@ -79,17 +98,15 @@ class Join:
 
     def __init__(
         self,
-        home: str,
+        home: Home,
         token: str,
         name: str,
         tell: Callable[[str], None],
-        trust: ssl.SSLContext | None = None,
     ) -> None:
         self._home = home
         self._token = token
         self._name = name
         self._tell = tell
-        self._trust = trust
         self._member = Membership(home, name)
         self._dialer: Dialer | None = None
 
@@ -98,7 +115,7 @@ class Join:
         while True:
             known = bool(self._member.key)
             if not known:
-                self._tell(f"Joining {self._home} …")
+                self._tell(f"Joining {self._home.url} …")
                 await self._redeem()
             try:
                 await self._stay(listening)
@@ -119,43 +136,45 @@ class Join:
     async def _stay(self, listening: Listening) -> None:
         served = Served(listening.port, listening.token, __version__)
         self._dialer = Dialer(
-            self._home,
+            self._home.url,
             served,
             key=lambda: self._member.key,
             keep=self._member.keep,
             tell=self._tell,
-            trust=self._trust,
+            trust=self._home.trust,
         )
         await self._dialer.run()
 
     async def _redeem(self) -> None:
         if not self._token:
             raise LinkRefused(
-                f"This machine has not joined {self._home} before, and was given no invitation.",
+                f"This machine has not joined {self._home.url} yet, and has no invitation.",
                 hint=f"Copy the whole command of `ropeway invite`, with {TOKEN_VARIABLE}=….",
             )
         request = HTTPRequest(
-            f"{self._home}{PATH}/join",
+            f"{self._home.url}{PATH}/join",
             method="POST",
             body=json.dumps({"name": self._name}),
             headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
             connect_timeout=10,
             request_timeout=20,
             follow_redirects=False,
-            ssl_options=self._trust,
+            ssl_options=self._home.trust,
         )
         try:
             answer = await AsyncHTTPClient().fetch(request)
             self._member.keep(str(json.loads(answer.body)["key"]))
         except HTTPClientError as error:
-            raise _told(error, self._home) from None
+            raise _told(error, self._home.url) from None
         except (OSError, TimeoutError) as error:
+            if refused := await refusal(self._home.url, error):
+                raise refused from error
             raise Unreachable(
-                f"The workspace at {self._home} cannot be reached: {str(error).lower()}.",
+                f"The workspace at {self._home.url} cannot be reached: {str(error).lower()}.",
                 hint="Check the URL, that the workspace runs, and that this machine may reach it.",
             ) from error
         except (ValueError, KeyError, TypeError):
-            raise _no_workspace(self._home) from None
+            raise _no_workspace(self._home.url) from None
 
 
 def _told(error: HTTPClientError, home: str) -> RopewayError:

@@ -1,10 +1,35 @@
-"""Whether a port can be listened on, asked before anything heavy is loaded."""
+"""Whether an address may and can be listened on, asked before anything heavy is loaded."""
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 
-from ropeway.errors import PortInUse
+from ropeway.errors import BadInput, PortInUse
+
+
+def check_exposed(host: str, *, tls: bool, insecure_http: bool) -> None:
+    """Raise `BadInput` when tokens would cross a network in plain HTTP and nobody asked for it."""
+    if tls or insecure_http or is_loopback(host):
+        return
+    raise BadInput(
+        f"Listening on {host or 'every address'} without TLS would let others on the network "
+        "read the token and all that is shown.",
+        hint="Add --tls self-signed, or --certfile and --keyfile; or, behind a proxy with TLS or "
+        "on a network that you trust, --insecure-http.",
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can dial `host`: every address that it stands for is loopback."""
+    if host in ("", "*"):  # every address, to jupyter_server
+        return False
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
+    return all(ipaddress.ip_address(address).is_loopback for address in addresses)
 
 
 def check_port(host: str, port: int) -> None:

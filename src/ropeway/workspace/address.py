@@ -28,6 +28,8 @@ class Address:
 
     url: str
     token: str
+    fingerprint: str = ""
+    """The only TLS certificate that is accepted there; empty: whichever is trusted here."""
 
     @property
     def shown(self) -> str:

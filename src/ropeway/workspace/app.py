@@ -16,7 +16,7 @@ from ropeway.workspace.handlers.join import JoinHandler
 from ropeway.workspace.home import Home
 from ropeway.workspace.joining import tell_link
 from ropeway.workspace.provisioner import RuntimeProvisioner
-from ropeway.workspace.running import announce, withdraw
+from ropeway.workspace.running import withdraw
 
 
 class Workspace(ExtensionApp):
@@ -51,10 +51,6 @@ class Workspace(ExtensionApp):
     def current_activity(self) -> bool:
         """A runtime is no activity."""
         return False
-
-    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
-        """Once the server listens: say where, for the shell (mode 0600)."""
-        announce(self.home.root, serverapp.connection_url, serverapp.identity_provider.token)
 
     async def stop_extension(self) -> None:
         """End kernels first, then the processes that they run on."""

@@ -12,25 +12,18 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
 
-from ropeway import wire
+from ropeway import tls, wire
 from ropeway.errors import KernelGone, NotJupyter, RopewayError, TokenRefused, Unreachable
 from ropeway.workspace.address import Address
 from ropeway.workspace.offered import checked_usage, offered_kernels
 
 START_TIMEOUT = 90.0
 """Seconds a kernel may take to start or restart on its runtime."""
-
-
-@lru_cache(maxsize=1)
-def trusted_authorities() -> ssl.SSLContext:
-    """Whom this machine trusts, `SSL_CERT_FILE` included: the same for REST and WebSocket."""
-    return ssl.create_default_context()
 
 
 ANSWER_BYTES = 8_000_000
@@ -59,11 +52,7 @@ class RuntimeClient:
         self.name = name
         self._address = address
         self._timeout = timeout
-        self._http = httpx.AsyncClient(
-            follow_redirects=False,
-            verify=trusted_authorities(),
-            trust_env=False,  # as for the WebSocket, which knows no proxies
-        )
+        self._http: dict[str, httpx.AsyncClient] = {}
 
     @property
     def address(self) -> Address:
@@ -90,9 +79,15 @@ class RuntimeClient:
         """The base URL for WebSockets."""
         return "ws" + self.address.url.removeprefix("http")
 
+    @property
+    def tls(self) -> ssl.SSLContext:
+        """Whom the connections trust, for REST and WebSocket alike."""
+        return tls.context_for(self.address.fingerprint)
+
     async def aclose(self) -> None:
         """Give up the connections."""
-        await self._http.aclose()
+        for http in self._http.values():
+            await http.aclose()
 
     async def check(self) -> str:
         """Ask whether this is a Jupyter server that accepts the token; returns its version.
@@ -202,7 +197,7 @@ class RuntimeClient:
         try:
             async with (
                 asyncio.timeout(seconds + 5),  # httpx counts from one piece to the next
-                self._http.stream(method, url, **extra) as answer,
+                self._connections().stream(method, url, **extra) as answer,
             ):
                 content = await _read(answer, most)
                 response = _Response(answer.status_code, answer.url.path, answer.headers, content)
@@ -211,10 +206,21 @@ class RuntimeClient:
         except TimeoutError as error:
             raise self.unreachable(error) from error
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, RuntimeError) as error:
-            raise self.unreachable(error) from error
+            raise (await tls.refusal(url, error) or self.unreachable(error)) from error
         if 200 <= response.status < 300:
             return response
         raise self._refusal(response)
+
+    def _connections(self) -> httpx.AsyncClient:
+        """The open connections: those of another pin are never used again."""
+        pin = self.address.fingerprint
+        if pin not in self._http:
+            self._http[pin] = httpx.AsyncClient(
+                follow_redirects=False,
+                verify=self.tls,
+                trust_env=False,  # as for the WebSocket, which knows no proxies
+            )
+        return self._http[pin]
 
     def _refusal(self, response: _Response) -> RopewayError:
         status = response.status
@@ -259,12 +265,6 @@ class RuntimeClient:
         """The error for an address where nothing, or nothing in time, answers."""
         if isinstance(error, (httpx.TimeoutException, TimeoutError)):
             why = "it does not answer in time"
-        elif "CERTIFICATE_VERIFY_FAILED" in str(error):
-            why = "its TLS certificate is not trusted here"
-            return Unreachable(
-                f"The server at {self.address.shown} cannot be reached: {why}.",
-                hint="Name your authority's certificate in SSL_CERT_FILE.",
-            )
         else:
             why = _cause(error)
         return Unreachable(

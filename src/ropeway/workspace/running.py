@@ -16,10 +16,15 @@ def state_file(root: Path) -> Path:
     return config.workspace_state_path(root) / "workspace.json"
 
 
-def announce(root: Path, url: str, token: str) -> None:
-    """Say that this process serves the folder."""
+def announce(root: Path, url: str, token: str, *, public: str = "", fingerprint: str = "") -> None:
+    """Say that this process serves the folder.
+
+    Others reach it at `public`, where that is another URL, and should pin `fingerprint` where no
+    authority vouches for its certificate.
+    """
     config.workspace_state_dir(root)
     body = {"url": url, "token": token, "pid": os.getpid()}
+    body |= {"public": public or url, "fingerprint": fingerprint}
     config.write_private(state_file(root), json.dumps(body))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import signal
+import ssl
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -15,8 +16,10 @@ from jupyter_server.serverapp import ServerApp
 from traitlets.config import Config as TraitletsConfig
 
 from ropeway import config
+from ropeway.certificates import Certificate
 from ropeway.logs import hide_tokens
 from ropeway.notebooks.welcome import WELCOME, welcome_notebook
+from ropeway.workspace.public import PublicUrl, parse_public_url
 
 PORT_RETRIES = 50
 
@@ -32,10 +35,16 @@ class WorkspaceServer(ServerApp):
         self.io_loop.add_callback(self.greet, self)  # behind the one that begins to listen
 
 
-def workspace_config(root: Path, settings: config.Config, page: str) -> TraitletsConfig:
+def workspace_config(
+    root: Path, settings: config.Config, page: str, certificate: Certificate | None = None
+) -> TraitletsConfig:
     """The configuration of the workspace's server, page and kernels."""
     made = TraitletsConfig()
+    public = parse_public_url(settings["workspace.public_url"])
     _configure_server(made, root, settings, page)
+    _configure_tls(made, certificate, public)
+    if public:
+        _configure_proxy(made, public)
     _configure_page(made)
     _configure_kernels(made, root)
     return made
@@ -46,6 +55,7 @@ def _configure_server(
 ) -> None:
     server = made.ServerApp
     server.root_dir = str(root)
+    server.base_url = "/"
     server.ip = settings["workspace.host"]
     server.port = settings["workspace.port"]
     server.open_browser = settings["workspace.browser"]
@@ -57,6 +67,31 @@ def _configure_server(
     server.contents_manager_class = "ropeway.workspace.contents.PortableContents"
     made.IdentityProvider.token = secrets.token_hex(24)
     made.Application.log_level = "WARN"
+
+
+def _configure_tls(
+    made: TraitletsConfig, certificate: Certificate | None, public: PublicUrl | None
+) -> None:
+    # Stated in any case, so that nobody's Jupyter configuration serves other files.
+    made.ServerApp.certfile = str(certificate.certfile) if certificate else ""
+    made.ServerApp.keyfile = str(certificate.keyfile) if certificate else ""
+    if certificate:
+        made.ServerApp.ssl_options = {"ssl_version": ssl.PROTOCOL_TLS_SERVER}
+    if certificate or (public and public.is_https):
+        # Stock makes the login cookie secure under TLS of its own, and the other one never.
+        base = public.base if public else "/"
+        made.IdentityProvider.secure_cookie = True
+        made.ServerApp.tornado_settings["xsrf_cookie_kwargs"] = {"path": base, "secure": True}
+
+
+def _configure_proxy(made: TraitletsConfig, public: PublicUrl) -> None:
+    server = made.ServerApp
+    server.base_url = public.base
+    server.open_browser = False  # it would open the address behind the proxy
+    if public.is_address:
+        server.allow_remote_access = True
+    else:  # the one more name in the Host header that is ours: others are still refused
+        server.local_hostnames = ["localhost", public.host]
 
 
 def _configure_page(made: TraitletsConfig) -> None:
@@ -95,10 +130,11 @@ def serve(
     page: str,
     *,
     retry_ports: bool,
+    certificate: Certificate | None = None,
     greet: Callable[[WorkspaceServer], None],
 ) -> None:
     """Run the workspace until it is stopped."""
-    made = workspace_config(root, settings, page)
+    made = workspace_config(root, settings, page, certificate)
     made.ServerApp.port_retries = PORT_RETRIES if retry_ports else 0
     app: Any = WorkspaceServer.instance(config=made)
     app.greet = greet

@@ -175,6 +175,7 @@ class Uplink:
             connect_timeout=10,
             request_timeout=30,
             follow_redirects=False,
+            ssl_options=self.client.tls,
         )
         websocket = await websocket_connect(
             request,

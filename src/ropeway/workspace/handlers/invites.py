@@ -8,6 +8,7 @@ from ropeway.errors import BadInput
 from ropeway.workspace.address import check_name
 from ropeway.workspace.handlers.base import RopewayHandler
 from ropeway.workspace.invites import SECONDS, invite_list
+from ropeway.workspace.running import running_workspace
 
 
 class InvitesHandler(RopewayHandler):
@@ -25,7 +26,8 @@ class InvitesHandler(RopewayHandler):
 
     @web.authenticated
     async def post(self) -> None:
-        """Invite: `{"name"?, "seconds"?, "once"?}`; answers 201 and `{"id", "token", "name"}`."""
+        """Invite: `{"name"?, "seconds"?, "once"?}`; answers 201 and `{"id", "token", "name",
+        "fingerprint"}`, the last where the workspace's certificate is to be pinned."""
         body = self.body()
         name = self.text(body, "name")
         seconds, once = body.get("seconds", SECONDS), body.get("once", True)
@@ -33,7 +35,9 @@ class InvitesHandler(RopewayHandler):
             raise BadInput("seconds must be a number and once true or false.")
         joining = self.home.joining
         number, token = joining.invite(check_name(name) if name else "", seconds, once=once)
-        self.answer({"id": number, "token": token, "name": name}, 201)
+        state = running_workspace(self.home.root) or {}
+        pin = state.get("fingerprint", "")
+        self.answer({"id": number, "token": token, "name": name, "fingerprint": pin}, 201)
 
 
 class InviteHandler(RopewayHandler):

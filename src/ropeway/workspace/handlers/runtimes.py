@@ -8,6 +8,7 @@ from tornado import web
 
 from ropeway import wire
 from ropeway.errors import BadInput
+from ropeway.tls import parse_fingerprint
 from ropeway.workspace import sessions
 from ropeway.workspace.address import HERE
 from ropeway.workspace.handlers.base import RopewayHandler
@@ -27,10 +28,14 @@ class RuntimesHandler(RopewayHandler):
 
     @web.authenticated
     async def post(self) -> None:
-        """Connect `{"url", "token"?, "name"?}`; answers 201 and a `wire.Runtime`."""
+        """Connect `{"url", "token"?, "name"?, "fingerprint"?}`; answers 201, a `wire.Runtime`."""
         body = self.body()
+        pinned = self.text(body, "fingerprint")
         runtime = await self.home.registry.connect(
-            self.text(body, "url"), self.text(body, "token"), self.text(body, "name") or None
+            self.text(body, "url"),
+            self.text(body, "token"),
+            self.text(body, "name") or None,
+            {"fingerprint": parse_fingerprint(pinned)} if pinned else None,
         )
         self.answer(wire.to_json(runtime.model()), 201)
 

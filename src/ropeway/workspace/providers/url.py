@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ropeway.errors import BadInput
+from ropeway.tls import parse_fingerprint
 from ropeway.workspace.address import Address, parse_address
 from ropeway.workspace.providers.provider import Provider
 
@@ -15,10 +17,17 @@ class Url(Provider):
 
     @classmethod
     def read(cls, text: str, token: str, options: dict[str, Any]) -> tuple[str, str]:
-        """See `parse_address`."""
+        """See `parse_address`; the option `fingerprint` pins the server's TLS certificate."""
         address = parse_address(text, token)
+        pinned = options.get("fingerprint")
+        if pinned and parse_fingerprint(pinned) and not address.url.startswith("https://"):
+            raise BadInput(
+                "A fingerprint was given, but the URL does not begin with https://.",
+                hint="Only TLS shows a certificate: give the https:// URL of the server.",
+            )
         return address.url, address.token
 
     async def reach(self) -> Address:
         """It is where it is; whether it answers, the look itself will tell."""
-        return Address(self.record.url, self.record.token)
+        pinned = self.record.options.get("fingerprint", "")
+        return Address(self.record.url, self.record.token, pinned)
