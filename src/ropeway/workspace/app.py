@@ -26,8 +26,7 @@ class Workspace(ExtensionApp):
         """Bring the home up before the server listens, so that the page finds its kernels."""
         root = Path(self.serverapp.root_dir)
         self.home = Home(root, config.load(root))
-        RuntimeProvisioner.home = self.home
-        self.home.registry.on_removed = self._runtime_removed
+        RuntimeProvisioner.serve(self.home)
         contents = self.serverapp.contents_manager
         if isinstance(contents, PortableContents):
             contents.specs = self.home.registry.specs
@@ -52,10 +51,6 @@ class Workspace(ExtensionApp):
             await self.serverapp.kernel_manager.shutdown_all()
         finally:
             await self.home.aclose()
-
-    def _runtime_removed(self, runtime: Any) -> None:
-        for provisioner in list(RuntimeProvisioner.live.values()):
-            provisioner.runtime_removed(runtime)
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
