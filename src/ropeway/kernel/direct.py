@@ -55,6 +55,7 @@ class Direct:
         self.url = url
         self._grant = grant
         self._kept: tuple[int, float, HTTPConnection] | None = None
+        self._closed = False
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -114,10 +115,19 @@ class Direct:
     def keep(self, connection: HTTPConnection) -> None:
         """Have it ready for the next request."""
         with self._lock:
-            spare = self._kept
-            self._kept = os.getpid(), time.monotonic(), connection
+            spare = connection if self._closed else self._kept and self._kept[2]
+            if not self._closed:
+                self._kept = os.getpid(), time.monotonic(), connection
         if spare is not None:
-            spare[2].close()
+            spare.close()
+
+    def close(self) -> None:
+        """Another road took its place: nothing is kept open any more."""
+        with self._lock:
+            self._closed = True
+            kept, self._kept = self._kept, None
+        if kept is not None:
+            kept[2].close()
 
     def _connection(self, timeout: float) -> HTTPConnection:
         """Not connected. It knows of no proxy, and sends without Nagle's algorithm."""

@@ -57,6 +57,8 @@ def road() -> Road:
 def offer(url: str, grant: str) -> None:
     """Take up what the workspace says; an empty `url` takes the offer back."""
     global _offered, _again
+    if _offered is not None:
+        _offered.close()
     _offered, _again = (Direct(url, grant) if url else None), 0.0
 
 
