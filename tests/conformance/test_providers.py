@@ -46,19 +46,13 @@ async def connected(case: Case, tmp_path: Path) -> AsyncIterator[tuple[Home, Run
     root.mkdir()
     (root / "ropeway.toml").write_text("[runtimes]\nrefresh = 1.0\ntimeout = 5.0\n")
     home = Home(root, config.load(root))
-    RuntimeProvisioner.home = home
-    home.registry.on_removed = _tell_provisioners
+    RuntimeProvisioner.serve(home)
     try:
         await home.start(with_here=False)
         yield home, await home.registry.connect(case.text, case.token, "far", case.options)
     finally:
         await home.aclose()
-        RuntimeProvisioner.home = None
-
-
-def _tell_provisioners(runtime: Runtime) -> None:
-    for provisioner in list(RuntimeProvisioner.live.values()):
-        provisioner.runtime_removed(runtime)
+        RuntimeProvisioner.serve(None)
 
 
 class Notebook:

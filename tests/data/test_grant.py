@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -88,10 +89,8 @@ def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(grants_text.hmac, "compare_digest", compare)
     for text in ("", "a.b", "x" * 5000, sign(GRANT, KEY)):
-        try:
+        with contextlib.suppress(TokenRefused):
             read(text, KEY)
-        except TokenRefused:
-            pass
     assert len(asked) == 4
 
 
