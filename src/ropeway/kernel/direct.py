@@ -36,7 +36,8 @@ KEEP = 15.0
 """Seconds that a connection is kept for the next request; home keeps it for 30."""
 
 PIECE = 1024 * 1024
-"""Bytes that are read at a time: with http.client's 8 kB a large result is half as fast."""
+"""Bytes that are read at a time: with http.client's own 8 kB a large result comes a quarter slower
+(334 MB/s against 430)."""
 
 _LOOK = 0.1
 """Seconds of one wait on the socket; between two, progress is shown."""
