@@ -221,12 +221,13 @@ async def test_a_tunnel_into_nowhere_is_left(way: Way) -> None:
     async with speaking(silent) as url:
         await way.offer(url)
         told = await way.run(
-            "import time\nfor i in range(2):\n"
-            "    t = time.monotonic(); list(rw.sql('select 1 a')); print(time.monotonic() - t)"
+            "import time, ropeway.kernel.direct as d; d.ANSWER = 1.5\nfor i in range(2):\n"
+            "    t = time.monotonic(); list(rw.sql('select 1 a')); print(time.monotonic() - t)\n"
+            "d.ANSWER = 5.0"
         )
         first, second = (float(word) for word in told.split())
-        assert 4 < first < 8
-        assert second < 2
+        assert 1.4 < first < 4
+        assert second < 1.4
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ class Service:
         self.asked = 0
         self.up = True
         self.open = 0
+        self.stale = 0
 
     async def start(self) -> None:
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -35,8 +36,10 @@ class Service:
         self.server.close()
         await self.server.wait_closed()
 
-    async def port(self) -> int:
+    async def port(self, refused: int = 0) -> int:
         self.asked += 1
+        if self.stale and not refused:
+            return self.stale
         if not self.up:
             raise HomeUnreachable("The data service at home did not start.", hint="Look.")
         return int(self.server.sockets[0].getsockname()[1])
@@ -257,6 +260,18 @@ async def test_it_says_so_when_the_service_broke_off() -> None:
             assert b'"code": "home_unreachable"' in answer
             assert words in answer
             writer.close()
+
+
+async def test_a_service_that_just_ended_is_asked_for_anew() -> None:
+    """A port that refuses is asked for once more; who came to the door notices nothing."""
+    async with opened(echo) as (door, service), asyncio.timeout(10):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            service.stale = taken.getsockname()[1]
+        reader, writer = await door.connect()
+        writer.write(HEAD)
+        assert await reader.readexactly(len(HEAD)) == HEAD
+        assert service.asked == 2
+        writer.close()
 
 
 async def test_behind_the_first_byte_it_adds_nothing() -> None:

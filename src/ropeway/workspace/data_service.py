@@ -78,14 +78,18 @@ class DataService:
         """Stop a query at the engine. Raises `NotFound`."""
         await self._ask("DELETE", f"/v1/queries/{number}")
 
-    async def port(self) -> int:
+    async def port(self, refused: int = 0) -> int:
         """The loopback port where the process listens right now. Raises `HomeUnreachable`.
 
-        One that died is started anew; a stranger that took its port since is not meant.
+        One that died, or `refused` a connection, is started anew; a stranger that took its port
+        since is not meant.
         """
-        if self._address is not None and self._process.running() != self._address:
-            await self._gone(self._address)
-        return int(urlsplit((await self._running()).url).port or 0)
+        known = self._address
+        if known is not None and (
+            _port(known) == refused or await asyncio.to_thread(self._process.running) != known
+        ):
+            await self._gone(known)
+        return _port(await self._running())
 
     async def stop(self) -> None:
         """End the process, where it is ours, and with it every query."""
@@ -187,6 +191,10 @@ class DataService:
             return response.status_code == 200 and response.json().get("v") == wire.PROTOCOL
         except (httpx.HTTPError, ValueError):
             return False
+
+
+def _port(address: Server) -> int:
+    return int(urlsplit(address.url).port or 0)
 
 
 def _error(status: int, body: bytes) -> RopewayError:

@@ -41,8 +41,11 @@ log = logging.getLogger(__name__)
 class Service(Protocol):
     """Where the door leads; `DataService` is one."""
 
-    async def port(self) -> int:
-        """The loopback port of the data service now. Raises `HomeUnreachable`."""
+    async def port(self, refused: int = 0) -> int:
+        """The loopback port of the data service now, where it is not the one that `refused`.
+
+        Raises `HomeUnreachable`.
+        """
 
 
 class Door:
@@ -97,14 +100,13 @@ class Door:
     async def service(self, protocol: asyncio.Protocol) -> None:
         """Connect a protocol to the data service. Raises `RopewayError` or `OSError`."""
         loop = asyncio.get_running_loop()
-        for attempt in (1, 2):
-            port = await self._service.port()
-            try:
-                await loop.create_connection(lambda: protocol, "127.0.0.1", port)
-                return
-            except ConnectionRefusedError:
-                if attempt == 2:
-                    raise
+        port = await self._service.port()
+        try:
+            await loop.create_connection(lambda: protocol, "127.0.0.1", port)
+        except ConnectionRefusedError:
+            # It has just ended, or is about to: a fresh one answers.
+            port = await self._service.port(refused=port)
+            await loop.create_connection(lambda: protocol, "127.0.0.1", port)
 
     async def _watch(self) -> None:
         while True:
