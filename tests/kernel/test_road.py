@@ -276,6 +276,54 @@ async def test_a_break_in_the_middle_is_an_error(way: Way) -> None:
     assert await way.run("print(list(rw.sql('select 7 a')), rw.road())") == "[(7,)] direct\n"
 
 
+async def test_a_tunnel_that_dies_without_a_word_in_the_middle_is_an_error(way: Way) -> None:
+    """Nothing comes any more and home is not heard of: `HomeUnreachable`, in seconds."""
+    alive = asyncio.Event()
+    alive.set()
+
+    async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await way.door.connect()
+
+        async def pump(one: asyncio.StreamReader, other: asyncio.StreamWriter) -> None:
+            while (data := await one.read(65536)) and await alive.wait():
+                other.write(data)
+                await other.drain()
+
+        try:
+            await asyncio.gather(pump(reader, back), pump(there, writer))
+        finally:
+            back.close()
+
+    async with speaking(tunnel) as url:
+        await way.offer(url)
+        task, done = await way.notebook.begin(
+            "import ropeway as rw, ropeway.kernel.direct as d; d.QUIET = d.ANSWER = 0.5\n"
+            f"try: rw.sql({LONG!r})\n"
+            "except rw.RopewayError as e: print(type(e).__name__, rw.road())\n"
+            "d.QUIET, d.ANSWER = 10.0, 5.0"
+        )
+        await asyncio.sleep(1.5)
+        alive.clear()
+        await asyncio.wait_for(done.wait(), 15)
+        assert task.ok().text == "HomeUnreachable in-band\n"
+        alive.set()
+
+
+async def test_a_query_that_thinks_for_long_is_waited_for(way: Way) -> None:
+    """Silence alone is no fault: as long as home is there the answer is waited for."""
+    await way.offer()
+    before = len(way.notebook.requests)
+    told = await way.run(
+        "import time, ropeway.kernel.direct as d; d.QUIET = 0.3; t = time.monotonic()\n"
+        "sql = 'select max(hash(a.range + b.range)) h from range(60000) a, range(10000) b'\n"
+        "r = rw.sql(sql); d.QUIET = 10.0; print(len(r), time.monotonic() - t)"
+    )
+    rows, seconds = told.split()
+    assert rows == "1"
+    assert float(seconds) > 0.6
+    assert len(way.notebook.requests) == before
+
+
 async def test_a_kept_connection_that_died_costs_nothing(way: Way) -> None:
     """Between two cells the connection is lost: the next question opens another."""
     await way.offer()
