@@ -80,7 +80,7 @@ class Direct:
                 talk.close()
         raise self._last_word(number, progress)
 
-    def answers(self, timeout: float = ANSWER) -> bool:
+    def answers(self, timeout: float) -> bool:
         """Whether the door leads home now."""
         connection = self._connection(timeout)
         try:
@@ -216,9 +216,15 @@ class _Talk:
         return buffers
 
     def _greet(self, connection: HTTPConnection) -> None:
-        """Whether home is at the other end; not yet a question to it. Raises as `_answer`."""
+        """Make sure that home is at the other end before a query goes there.
+
+        Raises `OSError` or `HTTPException` when it is not.
+        """
         self._limit = time.monotonic() + ANSWER
-        self._answer(connection, "GET", "/v1/health").read()
+        response = self._answer(connection, "GET", "/v1/health")
+        told = _object(response.read())
+        if response.status != 200 or told.get("v") != wire.PROTOCOL:
+            raise HTTPException("this is not home")
         self._limit = float("inf")
 
     def _answer(
@@ -254,7 +260,7 @@ class _Talk:
         elif now > self._limit:
             raise TimeoutError("home does not answer")
         elif now - self._heard > QUIET:
-            if not self._road.answers():
+            if not self._road.answers(ANSWER):
                 raise TimeoutError("the road does not lead home any more")
             self._heard = time.monotonic()
         self._progress(self._received)
