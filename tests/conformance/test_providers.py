@@ -109,6 +109,16 @@ async def test_cells_run_and_the_sdk_is_there(case: Case, tmp_path: Path) -> Non
         )
 
 
+async def test_data_comes_by_the_best_road(case: Case, tmp_path: Path) -> None:
+    """A query is answered from home: by the direct road where the provider has a door."""
+    async with connected(case, tmp_path) as (home, runtime), a_kernel(home) as notebook:
+        road = "direct" if runtime.provider.door else "in-band"
+        said = await notebook.run(
+            "import ropeway as rw; r = rw.sql('select 7 a'); print(r.summary.preview, rw.road())"
+        )
+        assert said == f"(('7',),) {road}\n"
+
+
 async def test_its_kernels_are_listed(case: Case, tmp_path: Path) -> None:
     """The runtime lists a kernel that runs, or says that it cannot tell."""
     async with connected(case, tmp_path) as (home, runtime), a_kernel(home) as notebook:
