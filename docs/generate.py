@@ -18,6 +18,7 @@ import click
 import ropeway
 from ropeway import cli, config, errors, wire
 from ropeway.kernel.result import DatasetList
+from ropeway.kernel.road import Road
 
 HERE = Path(__file__).resolve().parent / "reference"
 NOTE = "<!-- Written by docs/generate.py from the code: change that, not this page. -->\n\n"
@@ -158,7 +159,7 @@ def sdk() -> str:
     parts += ["## `rw.__version__`", "The version of Ropeway, as text."]
     parts.append("## Values")
     parts += [*_named(DatasetList.__name__, DatasetList), *_shape(wire.Dataset)]
-    parts += [*_shape(wire.Column), *_shape(wire.Summary)]
+    parts += [*_shape(wire.Column), *_shape(wire.Summary), *_shape(Road)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 _SDK = {
     "sql": "ropeway.kernel.data",
     "datasets": "ropeway.kernel.data",
+    "road": "ropeway.kernel.road",
     "Result": "ropeway.kernel.data",
     "RopewayError": "ropeway.errors",
 }

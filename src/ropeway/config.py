@@ -244,6 +244,15 @@ class Claim:
             return False
         return True
 
+    def held(self) -> bool:
+        """Whether somebody else holds it alone."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        return False
+
     def release(self) -> None:
         """Let go of it."""
         os.close(self._descriptor)

@@ -94,6 +94,40 @@ def test_one_command_joins(team: Server, place: Path, tmp_path: Path) -> None:
     assert call(place, "disconnect", "far").returncode == 0
 
 
+def test_kernels_of_a_joined_runtime_reach_home_through_the_link(
+    team: Server, place: Path, tmp_path: Path
+) -> None:
+    """rw.sql takes the direct road through the link, and in-band for another folder's workspace."""
+    (place / "files/sales.csv").write_text("region,amount\neast,40\nwest,2\n")
+    assert call(place, "data", "add", "sales", "sales.csv").returncode == 0
+    code = "import ropeway as rw; r = rw.sql('select sum(amount) n from sales')\n"
+    code += "print(r.summary.preview, rw.road())"
+    token, url = invitation(place, "--name", "data")
+    with joining(tmp_path / "there", url, token):
+        until(lambda: state(team, "data") == "connected")
+        ran = call(place, "exec", "--on", "data", code)
+        assert ran.returncode == 0, ran.stderr
+        assert ran.stdout.startswith("(('42',),) direct"), ran.stdout
+        other = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "ropeway",
+                "exec",
+                "--on",
+                "data",
+                "import ropeway as rw; print(rw.sql('select 7 a').summary.preview, rw.road())",
+            ],
+            cwd=tmp_path,
+            env=clean_environment(place / "home"),
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert other.stdout.startswith("(('7',),) in-band"), other.stdout + other.stderr
+    call(place, "disconnect", "data")
+
+
 def test_an_invitation_counts_once(team: Server, place: Path, tmp_path: Path) -> None:
     """Who comes second with the same invitation is refused; who joined comes back with its key."""
     token, url = invitation(place, "--name", "once")

@@ -47,8 +47,7 @@ async def connected(case: Case, tmp_path: Path) -> AsyncIterator[tuple[Home, Run
     root.mkdir()
     (root / "ropeway.toml").write_text("[runtimes]\nrefresh = 1.0\ntimeout = 5.0\n")
     home = Home(root, config.load(root))
-    RuntimeProvisioner.home = home
-    home.registry.on_removed = _tell_provisioners
+    RuntimeProvisioner.serve(home)
     try:
         await home.start(with_here=False)
         if not case.joins:
@@ -57,12 +56,7 @@ async def connected(case: Case, tmp_path: Path) -> AsyncIterator[tuple[Home, Run
         yield home, home.registry.get("far")
     finally:
         await home.aclose()
-        RuntimeProvisioner.home = None
-
-
-def _tell_provisioners(runtime: Runtime) -> None:
-    for provisioner in list(RuntimeProvisioner.live.values()):
-        provisioner.runtime_removed(runtime)
+        RuntimeProvisioner.serve(None)
 
 
 class Notebook:
@@ -118,6 +112,16 @@ async def test_cells_run_and_the_sdk_is_there(case: Case, tmp_path: Path) -> Non
         assert await notebook.run("import ropeway as rw; print(x * 7, hasattr(rw, 'sql'))") == (
             "42 True\n"
         )
+
+
+async def test_data_comes_by_the_best_road(case: Case, tmp_path: Path) -> None:
+    """A query is answered from home: by the direct road where the provider has a door."""
+    async with connected(case, tmp_path) as (home, runtime), a_kernel(home) as notebook:
+        road = "direct" if runtime.provider.door else "in-band"
+        said = await notebook.run(
+            "import ropeway as rw; r = rw.sql('select 7 a'); print(r.summary.preview, rw.road())"
+        )
+        assert said == f"(('7',),) {road}\n"
 
 
 async def test_its_kernels_are_listed(case: Case, tmp_path: Path) -> None:

@@ -38,3 +38,10 @@ def test_the_code_is_one_statement_without_names() -> None:
         sys.modules.update(modules)
     assert set(space) == {"__builtins__"}
     assert not {m for m in new if "jupyter" in m}
+
+
+def test_the_road_is_data_in_the_code() -> None:
+    """Whatever a URL holds, it stays a text, and where no SDK is nothing happens."""
+    space: dict[str, object] = {}
+    exec(sdk.road_code("http://x/'\"\\\n#", "g'\""), space)
+    assert set(space) == {"__builtins__"}

@@ -1,7 +1,7 @@
 """The command `ropeway`. Errors become exit codes here, and nowhere else.
 
-0: done; 1: it failed (a cell raised); 2: what was asked cannot be; 3: a runtime is out of reach;
-130: interrupted.
+0: done; 1: it failed (a cell raised); 2: what was asked cannot be; 3: a runtime is out of reach, or
+`ropeway doctor` found something wrong; 130: interrupted.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ COMMANDS = {
     "run": "ropeway.cli.notebook:run",
     "exec": "ropeway.cli.notebook:execute",
     "data": "ropeway.cli.data:data",
+    "doctor": "ropeway.cli.doctor:doctor",
 }
 """Each command and where it is; loaded when it is used, so that `ropeway --help` is quick."""
 
@@ -68,6 +69,7 @@ def cli() -> None:
       ropeway connect 'http://gpu:8888/?token=…' --name gpu
       ropeway run train.ipynb --on gpu         run a notebook without a page
       ropeway data add sales data/sales.csv    let cells ask for rows of a file
+      ropeway doctor                           try every runtime, say what is wrong
     """
 
 

@@ -6,9 +6,12 @@
     GET    /v1/datasets      {"datasets": [Dataset...]}
     GET    /v1/health        {"v": PROTOCOL}
 
-Every path wants `Authorization: Bearer TOKEN`. An error before the first byte is
-`{"error": ...}` with the error's status; one after it ends the stream short and is in the
-summary. A client that goes away cancels its query.
+Every path wants `Authorization: Bearer ...`: the service's token, which the workspace alone knows,
+or a kernel's grant (`ropeway.data.grant`). With a grant the runtime and kernel of a query are the
+grant's, whatever the body says, and queries of others are not there; a query ends with its grant.
+
+An error before the first byte is `{"error": ...}` with the error's status; one after it ends the
+stream short and is in the summary. A client that goes away cancels its query.
 """
 
 from __future__ import annotations
@@ -16,15 +19,19 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from ropeway import wire
+from ropeway.data.grant import Grant
+from ropeway.data.grants import Grants
 from ropeway.data.query import Home
-from ropeway.data.running import GiveUp, Running
+from ropeway.data.running import GiveUp, Owner, Running
 from ropeway.data.stream import CONTENT_TYPE
-from ropeway.errors import BadInput, NotFound, RopewayError, TokenRefused
+from ropeway.errors import BadInput, NotFound, Refused, RopewayError, TokenRefused
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -39,17 +46,37 @@ ROUTES = (
 )
 """Every door of the service; a test knocks at each without the token."""
 
+GRANTED = (
+    ("POST", "/v1/query"),
+    ("GET", "/v1/queries/ID"),
+    ("DELETE", "/v1/queries/ID"),
+    ("GET", "/v1/datasets"),
+    ("GET", "/v1/health"),
+)
+"""The doors that a kernel's grant opens: so far all, but one added above opens to no kernel."""
+
 MAX_BODY = 16 * 1024 * 1024
+
+BODY_SECONDS = 60.0
+"""Seconds that a request's body may take to arrive."""
+
+MAX_OF_ONE = 8
+"""Queries of one kernel that may be under way, as in-band; more are refused."""
+
+LOOK_SECONDS = 1.0
+"""Seconds between two looks whether the grant of a running query still counts."""
+
 _PIECE = 1024 * 1024
 
 
 class App:
-    """The service over one `Home`; `token` opens every door."""
+    """The service over one `Home`; `token` opens every door, one of `grants` a kernel's own."""
 
     def __init__(
         self,
         home: Home,
         token: str,
+        grants: Grants | None = None,
         *,
         seconds: float = 600.0,
         give_up: GiveUp = lambda why: None,
@@ -57,13 +84,14 @@ class App:
     ) -> None:
         self._running = Running(home, seconds=seconds, give_up=give_up, ended=ended)
         self._expected = f"Bearer {token}".encode()
+        self._grants = grants
+        self._under_way: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         try:
-            self._admit(scope)
-            await self._route(scope, receive, send)
+            await self._route(scope, receive, send, self._admit(scope))
         except RopewayError as error:
             status = 401 if isinstance(error, TokenRefused) else error.http_status
             await _json(send, {"error": error.to_json()}, status)
@@ -72,38 +100,82 @@ class App:
         """Stop every query."""
         self._running.close()
 
-    def _admit(self, scope: Scope) -> None:
+    def _admit(self, scope: Scope) -> Grant | None:
+        """The grant that was shown; None for the service's own token."""
         given = next((v for k, v in scope["headers"] if k == b"authorization"), b"")
-        if not hmac.compare_digest(given, self._expected):
+        if hmac.compare_digest(given, self._expected):
+            return None
+        if self._grants is None or not given.startswith(b"Bearer "):
             raise TokenRefused("The data service wants its token.")
+        return self._grants.check(given[7:].decode("latin-1"))
 
-    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _route(self, scope: Scope, receive: Receive, send: Send, grant: Grant | None) -> None:
         method, path = scope["method"], scope["path"]
         head, _, last = path.rpartition("/")
-        if (method, path) == ("POST", "/v1/query"):
-            await self._query(receive, send)
-        elif (method, path) == ("GET", "/v1/datasets"):
+        door = (method, "/v1/queries/ID" if head == "/v1/queries" else path)
+        owner = (grant.runtime, grant.kernel) if grant is not None else None
+        if door not in ROUTES or (grant is not None and door not in GRANTED):
+            raise NotFound(f"The data service has no {method} {path}.")
+        if door == ("POST", "/v1/query"):
+            await self._query(receive, send, grant)
+        elif door == ("GET", "/v1/datasets"):
             found = await self._running.datasets()
             await _json(send, {"datasets": [wire.to_json(each) for each in found]})
-        elif (method, path) == ("GET", "/v1/health"):
+        elif door == ("GET", "/v1/health"):
             await _json(send, {"v": wire.PROTOCOL})
-        elif method == "GET" and head == "/v1/queries":
-            await _json(send, wire.to_json(self._running.summary(last)))
-        elif method == "DELETE" and head == "/v1/queries":
-            await _json(send, wire.to_json(await self._running.cancel(last)))
         else:
-            raise NotFound(f"The data service has no {method} {path}.")
+            await _json(send, wire.to_json(await self._one(method, last, owner)))
 
-    async def _query(self, receive: Receive, send: Send) -> None:
+    async def _one(self, method: str, number: str, owner: Owner | None) -> wire.Summary:
+        if method == "DELETE":
+            return await self._running.cancel(number, owner)
+        return self._running.summary(number, owner)
+
+    async def _query(self, receive: Receive, send: Send, grant: Grant | None) -> None:
         query = _parse(await _body(receive))
-        answering = asyncio.create_task(self._answer(query, send))
-        leaving = asyncio.create_task(_gone(receive))
-        await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        leaving.cancel()
-        if not answering.done():
-            answering.cancel()
-        with suppress(asyncio.CancelledError):
-            await answering
+        if grant is not None:
+            query = replace(query, runtime=grant.runtime, kernel=grant.kernel)
+        said = _Said(send)
+        with self._counted(grant):
+            answering = asyncio.create_task(self._answer(query, said))
+            watching = {asyncio.create_task(_gone(receive))}
+            if grant is not None:
+                watching.add(asyncio.create_task(self._ended(grant)))
+            await asyncio.wait({answering, *watching}, return_when=asyncio.FIRST_COMPLETED)
+            for task in watching:
+                task.cancel()
+            if not answering.done():
+                answering.cancel()
+            with suppress(asyncio.CancelledError):
+                await answering
+        if grant is not None and not said.anything and not self._counts(grant):
+            raise TokenRefused("The kernel of this grant has ended or was disconnected.")
+
+    @contextmanager
+    def _counted(self, grant: Grant | None) -> Iterator[None]:
+        """A kernel that comes by itself has so many queries under way; home counts its own."""
+        if grant is None:
+            yield
+            return
+        if self._under_way[grant.kernel] >= MAX_OF_ONE:
+            raise Refused(
+                f"This kernel has {MAX_OF_ONE} requests under way already.",
+                hint="Wait for one of them, then try again.",
+            )
+        self._under_way[grant.kernel] += 1
+        try:
+            yield
+        finally:
+            self._under_way[grant.kernel] -= 1
+            self._under_way += Counter()  # forgets those with none
+
+    async def _ended(self, grant: Grant) -> None:
+        """Returns once the grant counts no more."""
+        while self._counts(grant):  # noqa: ASYNC110  # nothing tells us, so we look
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _counts(self, grant: Grant) -> bool:
+        return self._grants is not None and self._grants.counts(grant)
 
     async def _answer(self, query: wire.Query, send: Send) -> None:
         async with self._running.open(query) as (number, chunks):
@@ -120,7 +192,27 @@ class App:
             await send({"type": "http.response.body", "body": b""})
 
 
+class _Said:
+    """What is sent, and whether anything was."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.anything = False
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        self.anything = True
+        await self._send(message)
+
+
 async def _body(receive: Receive) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _whole(receive)
+    except TimeoutError:
+        raise BadInput(f"The request did not arrive within {BODY_SECONDS:.0f} s.") from None
+
+
+async def _whole(receive: Receive) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:

@@ -33,6 +33,9 @@ LANES_OF_ONE = LANES // 2
 GiveUp = Callable[[str], None]
 """What to do about work that cannot be stopped from inside: end the process."""
 
+Owner = tuple[str, str]
+"""The runtime and the kernel that a query is answered for."""
+
 T = TypeVar("T")
 
 
@@ -54,7 +57,7 @@ class Running:
         self._own_slots: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._slots = asyncio.Semaphore(LANES)
         self._threads = ThreadPoolExecutor(LANES + 2, thread_name_prefix="query")
-        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._answers: OrderedDict[str, tuple[Owner, Answer]] = OrderedDict()
 
     async def datasets(self) -> tuple[Dataset, ...]:
         """What was added at home."""
@@ -73,7 +76,7 @@ class Running:
             except BaseException:
                 self._ended()
                 raise
-            self._remember(answer)
+            self._remember((query.runtime, query.kernel), answer)
             feed = _Feed(answer, self._threads, self._give_up)
             late = f"The query took longer than {self._seconds:.0f} s."
             limit = asyncio.get_running_loop().call_later(self._seconds, answer.cancel, late)
@@ -84,20 +87,20 @@ class Running:
                 await asyncio.shield(feed.stop())
                 self._ended()
 
-    def summary(self, number: str) -> Summary:
-        """What became of a query so far. Raises `NotFound`."""
-        return self._find(number).summary()
+    def summary(self, number: str, owner: Owner | None = None) -> Summary:
+        """What became of a query so far. Raises `NotFound`, also when it is not that owner's."""
+        return self._find(number, owner).summary()
 
-    async def cancel(self, number: str) -> Summary:
-        """Stop a query; returns at once. One that ended stays as it is. Raises `NotFound`."""
-        answer = self._find(number)
+    async def cancel(self, number: str, owner: Owner | None = None) -> Summary:
+        """Stop a query; returns at once. One that ended stays as it is. Raises as `summary`."""
+        answer = self._find(number, owner)
         if answer.summary().state == "running":
             answer.cancel()
         return answer.summary()
 
     def close(self) -> None:
         """Stop every query."""
-        for answer in self._answers.values():
+        for _, answer in self._answers.values():
             if answer.summary().state == "running":
                 answer.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -114,13 +117,14 @@ class Running:
     async def _call(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _find(self, number: str) -> Answer:
-        if number not in self._answers:
+    def _find(self, number: str, owner: Owner | None) -> Answer:
+        whose, answer = self._answers.get(number, (None, None))
+        if answer is None or owner not in (None, whose):
             raise NotFound(f"There is no query {number} at home.")
-        return self._answers[number]
+        return answer
 
-    def _remember(self, answer: Answer) -> None:
-        self._answers[answer.id] = answer
+    def _remember(self, owner: Owner, answer: Answer) -> None:
+        self._answers[answer.id] = owner, answer
         while len(self._answers) > _REMEMBERED:
             self._answers.popitem(last=False)
 

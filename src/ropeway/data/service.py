@@ -1,8 +1,9 @@
 """The data service's own process: `python -m ropeway.data.service --root DIR --state FILE`.
 
 It listens on a free port of 127.0.0.1, writes `{"url", "token", "pid"}` to FILE (readable by its
-owner alone) and ends on SIGTERM or when the process that started it is gone. The token is never
-on a command line.
+owner alone) and ends on SIGTERM or when the process that started it is gone. With `--grants DIR` it
+also answers kernels that show a grant of that folder. Neither token nor key is ever on a command
+line.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import psutil
 import uvicorn
 
 from ropeway import config
+from ropeway.data.grants import Grants
 from ropeway.data.http import App
 from ropeway.data.query import Home
 from ropeway.errors import BadInput
@@ -34,6 +36,9 @@ SPARE = 3_000_000_000
 
 ROOM = 2_000_000_000
 """Bytes that must be free after a query; with less the next one might fail for nothing."""
+
+KEEP_SECONDS = 30
+"""Seconds that a connection may wait for its next request."""
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +51,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m ropeway.data.service")
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--grants", type=Path)
     parser.add_argument("--parent", type=int, default=os.getppid())
     given = parser.parse_args()
-    asyncio.run(serve(given.root, given.state, given.parent))
+    asyncio.run(serve(given.root, given.state, given.parent, given.grants))
     # Not by sys.exit, which would wait for a query that hears no interrupt.
     os._exit(0)
 
 
-async def serve(root: Path, state: Path, parent: int) -> None:
+async def serve(root: Path, state: Path, parent: int, grants: Path | None = None) -> None:
     """Serve the project in `root` while the process `parent` lives."""
     logging.getLogger("uvicorn.error").addFilter(_expected)
     token = secrets.token_urlsafe(32)
@@ -62,6 +68,7 @@ async def serve(root: Path, state: Path, parent: int) -> None:
     app = App(
         Home(root),
         token,
+        Grants(grants) if grants is not None else None,
         seconds=settings["data.seconds"],
         give_up=_give_up,
         ended=lambda: server.leave_when_full(allowed),
@@ -76,6 +83,8 @@ async def serve(root: Path, state: Path, parent: int) -> None:
             access_log=False,
             server_header=False,
             ws="none",
+            http="h11",  # bounds a request's head; httptools, where installed, would not
+            timeout_keep_alive=KEEP_SECONDS,
             timeout_graceful_shutdown=2,
         )
     )

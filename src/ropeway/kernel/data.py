@@ -6,7 +6,7 @@ from typing import Any
 
 from ropeway import wire
 from ropeway.errors import BadInput
-from ropeway.kernel import inband
+from ropeway.kernel import road
 from ropeway.kernel.params import encode
 from ropeway.kernel.progress import Progress
 from ropeway.kernel.result import DatasetList, Result
@@ -27,11 +27,11 @@ def sql(query: str, /, **params: Any) -> Result:
     if not isinstance(query, str) or not query.strip():
         raise BadInput("rw.sql wants a query as text.", hint='rw.sql("select * from sales")')
     with Progress() as progress:
-        body, buffers = inband.ask("query", query, encode(params), progress)
-    return Result(wire.from_json(wire.Summary, body), buffers)
+        body, buffers, taken = road.ask("query", query, encode(params), progress)
+    return Result(wire.from_json(wire.Summary, body), buffers, str(taken))
 
 
 def datasets() -> DatasetList:
     """The datasets that were added at home, with their columns; never where they lie."""
-    body, _ = inband.ask("datasets")
+    body, _, _ = road.ask("datasets")
     return DatasetList(wire.from_json(wire.Dataset, each) for each in body.get("datasets", ()))

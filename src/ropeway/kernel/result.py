@@ -20,8 +20,9 @@ class Result:
     pandas and polars are imported only when asked for.
     """
 
-    def __init__(self, summary: wire.Summary, buffers: list[Any]) -> None:
+    def __init__(self, summary: wire.Summary, buffers: list[Any], road: str = "in-band") -> None:
         self.summary = summary
+        self._road = road
         self._buffers = buffers
         self._table: Any = None
 
@@ -102,7 +103,7 @@ class Result:
             rows += f'<tr><td colspan="{len(self.columns)}">…</td></tr>'
         return (
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-            f"<p><small>{self._footer()}</small></p>"
+            f'<p><small title="by the {escape(self._road)} road">{self._footer()}</small></p>'
         )
 
     def _footer(self) -> str:

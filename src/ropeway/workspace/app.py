@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ropeway.workspace.handlers.join import JoinHandler
 from ropeway.workspace.home import Home
 from ropeway.workspace.joining import tell_link
 from ropeway.workspace.provisioner import RuntimeProvisioner
+from ropeway.workspace.registry import Runtime
 from ropeway.workspace.running import withdraw
 
 
@@ -31,12 +33,8 @@ class Workspace(ExtensionApp):
         """Bring the home up before the server listens, so that the page finds its kernels."""
         root = Path(self.serverapp.root_dir)
         self.home = Home(root, config.load(root))
-        RuntimeProvisioner.home = self.home
-        self.home.registry.on_removed = self._runtime_removed
-        self.links = Links(self.home.joining.owner)
-        self.links.changed = self._link_changed
-        self.links.next_key = self.home.joining.next_key
-        self.links.renewed = self.home.joining.renewed
+        RuntimeProvisioner.serve(self.home)
+        self._open_links()
         contents = self.serverapp.contents_manager
         if isinstance(contents, PortableContents):
             contents.specs = self.home.registry.specs
@@ -61,19 +59,28 @@ class Workspace(ExtensionApp):
             await self.links.aclose()
             await self.home.aclose()
 
+    def _open_links(self) -> None:
+        """Let invited runtimes dial in, and their kernels reach home's door."""
+        self.links = Links(self.home.joining.owner)
+        self.links.services["data"] = self.home.door.connect
+        self.links.changed = self._link_changed
+        self.links.next_key = self.home.joining.next_key
+        self.links.renewed = self.home.joining.renewed
+        told = self.home.registry.on_removed
+
+        def removed(runtime: Runtime) -> None:
+            told(runtime)
+            if runtime.name in self.links.links:
+                sent_away = self.links.remove(runtime.name, "it was disconnected there")
+                self._leaving = asyncio.ensure_future(sent_away)
+
+        self.home.registry.on_removed = removed
+
     def _link_changed(self, link: Link) -> None:
-        tell_link(link)
+        tell_link(link, self.home.root)
         runtime = self.home.registry.runtimes.get(link.name)
         if runtime is not None:
             runtime.wake.set()
-
-    def _runtime_removed(self, runtime: Any) -> None:
-        if runtime.name in self.links.links:
-            self.serverapp.io_loop.add_callback(
-                self.links.remove, runtime.name, "it was disconnected there"
-            )
-        for provisioner in list(RuntimeProvisioner.live.values()):
-            provisioner.runtime_removed(runtime)
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:

@@ -11,10 +11,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from ropeway import config, wire
+from ropeway.data.grants import Grants
 from ropeway.errors import HomeUnreachable, ProtocolError, RopewayError
 from ropeway.workspace.process import Server, ServerProcess
 
@@ -36,7 +38,9 @@ class DataService:
         state = config.workspace_state_dir(root) / "data.json"
         command = [sys.executable, "-m", "ropeway.data.service", "--root", str(root)]
         command += ["--state", str(state), "--parent", str(os.getpid())]
+        command += ["--grants", str(state.with_name("grants"))]
         self._process = ServerProcess("data service", command, state, root)
+        self.grants = Grants(state.with_name("grants"))
         self._turn = asyncio.Lock()
         self._address: Server | None = None
         # A connection for each request: then "refused" alone says that the process is dead, and
@@ -73,6 +77,19 @@ class DataService:
     async def cancel(self, number: str) -> None:
         """Stop a query at the engine. Raises `NotFound`."""
         await self._ask("DELETE", f"/v1/queries/{number}")
+
+    async def port(self, refused: int = 0) -> int:
+        """The loopback port where the process listens right now. Raises `HomeUnreachable`.
+
+        One that died, or `refused` a connection, is started anew; a stranger that took its port
+        since is not meant.
+        """
+        known = self._address
+        if known is not None and (
+            _port(known) == refused or await asyncio.to_thread(self._process.running) != known
+        ):
+            await self._gone(known)
+        return _port(await self._running())
 
     async def stop(self) -> None:
         """End the process, where it is ours, and with it every query."""
@@ -174,6 +191,10 @@ class DataService:
             return response.status_code == 200 and response.json().get("v") == wire.PROTOCOL
         except (httpx.HTTPError, ValueError):
             return False
+
+
+def _port(address: Server) -> int:
+    return int(urlsplit(address.url).port or 0)
 
 
 def _error(status: int, body: bytes) -> RopewayError:

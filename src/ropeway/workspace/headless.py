@@ -53,13 +53,13 @@ async def serving_home(root: Path, *, runtime: str | None) -> AsyncIterator[Home
     `runtime` asks for it, and ended with the block.
     """
     home = Home(root, config.load(root))
-    RuntimeProvisioner.home = home
+    RuntimeProvisioner.serve(home)
     try:
         await home.start(with_here=runtime in (None, HERE))
         yield home
     finally:
         await home.aclose()
-        RuntimeProvisioner.home = None
+        RuntimeProvisioner.serve(None)
 
 
 async def choose_kernel(home: Home, runtime_name: str, wanted: str | None) -> wire.Kernel:

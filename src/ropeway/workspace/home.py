@@ -6,17 +6,22 @@ The server in the browser and the headless `ropeway run` both stand on a `Home`.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from ropeway import config
 from ropeway.workspace.address import HERE
 from ropeway.workspace.data_service import DataService
+from ropeway.workspace.door import Door
 from ropeway.workspace.joining import Joining
 from ropeway.workspace.providers import Site
 from ropeway.workspace.providers.here import Here, here_process, here_users
 from ropeway.workspace.registry import Registry, Runtime
 from ropeway.workspace.remembered import runtime_list
 from ropeway.workspace.specs import SpecCache
+
+DOOR_SPARE = 300.0
+"""Seconds that a connection through the door may be silent beyond the time of the longest query."""
 
 
 class Home:
@@ -27,7 +32,8 @@ class Home:
         self.state = config.workspace_state_dir(root)
         self.data = DataService(self.root)
         self.kernel_dir = config.private_dir(self.state / "kernels")
-        self.site = Site(settings["runtimes.timeout"])
+        self.door = Door(self.data, idle=settings["data.seconds"] + DOOR_SPARE)
+        self.site = Site(settings["runtimes.timeout"], str(self.root))
         self.registry = Registry(
             runtime_list(),
             SpecCache(self.kernel_dir),
@@ -40,7 +46,8 @@ class Home:
         self._users: config.Claim | None = None
 
     async def start(self, *, with_here: bool = True) -> None:
-        """Take the remembered runtimes in, and bring the runtime `here` up."""
+        """Open the door, take the remembered runtimes in, and bring the runtime `here` up."""
+        self.site = self.registry.site = replace(self.site, door=await self.door.open())
         if with_here:
             self._users = here_users(self.root)
             self._users.share()
@@ -61,6 +68,7 @@ class Home:
     async def aclose(self) -> None:
         """Let everything go; who leaves last ends the runtime `here`."""
         await self.registry.aclose()
+        await self.door.aclose()
         await self.data.stop()
         if self._users is not None:
             if self._users.take():

@@ -128,9 +128,9 @@ def link_file(name: str) -> Path:
     return config.private_dir(config.state_dir() / "links") / f"{name}.json"
 
 
-def tell_link(link: Link) -> None:
-    """Say how the link of a runtime is."""
-    state: dict[str, Any] = {"pid": os.getpid(), "why": link.why_down, "at": time.time()}
+def tell_link(link: Link, root: Path) -> None:
+    """Say how the link of a runtime is, which ends at the workspace of the folder `root`."""
+    state: dict[str, Any] = {"pid": os.getpid(), "why": link.why_down, "root": str(root)}
     if link.hello is not None:
         door = f"http://127.0.0.1:{link.hello.door}" if link.hello.door else ""
         url = f"http://127.0.0.1:{link.port}"
@@ -147,5 +147,5 @@ def told_link(name: str) -> dict[str, Any]:
     if not isinstance(state, dict):
         return {}
     if "url" in state and not psutil.pid_exists(int(state.get("pid", 0))):
-        return {"why": "the workspace that it had joined has ended", "at": state.get("at", 0)}
+        return {"why": "the workspace that it had joined has ended"}
     return state

@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,7 +25,8 @@ from ropeway.workspace.client import RuntimeClient
 from ropeway.workspace.home import Home
 from ropeway.workspace.inband import InBand
 from ropeway.workspace.registry import Runtime
-from ropeway.workspace.sdk import bootstrap_code
+from ropeway.workspace.road import Road
+from ropeway.workspace.sdk import bootstrap_code, silent
 
 
 class RuntimeProvisioner(KernelProvisionerBase):
@@ -43,6 +45,7 @@ class RuntimeProvisioner(KernelProvisionerBase):
     bridge: Bridge | None = None
     linked = False
     _client: RuntimeClient | None = None
+    _road: Road | None = None
     _dead = False
     _gone = False
     _reattaching: asyncio.Future[None] | None = None
@@ -124,6 +127,8 @@ class RuntimeProvisioner(KernelProvisionerBase):
         self.live.pop(self.kernel_id, None)
         bridge, self.bridge = self.bridge, None
         await self._stop_reattaching()
+        if self._road is not None:
+            self._road.close()
         if bridge is not None:
             await bridge.aclose()
         if self._client is not None and self.remote_id is not None:
@@ -207,6 +212,8 @@ class RuntimeProvisioner(KernelProvisionerBase):
     def _forget_requests(self) -> None:
         """Stop at home what a kernel asked for that is no more."""
         assert self.bridge is not None
+        if self._road is not None:
+            self._road.close()
         if self.bridge.in_band is not None:
             self.bridge.in_band.close()
         self.bridge.in_band = InBand(
@@ -217,15 +224,19 @@ class RuntimeProvisioner(KernelProvisionerBase):
         assert self.bridge is not None
         if str(self.kernel_spec.language).lower() != "python":
             return
-        content = {
-            "code": bootstrap_code(),
-            "silent": True,
-            "store_history": False,
-            "user_expressions": {},
-            "allow_stdin": False,
-            "stop_on_error": False,
-        }
-        self.bridge.tell("shell", "execute_request", content)
+        code = f"{bootstrap_code()}\n{self._new_road().code(self._door())}"
+        self.bridge.tell("shell", "execute_request", silent(code))
+
+    def _new_road(self) -> Road:
+        """One for the kernel as it is now; whatever was granted to it before counts no more."""
+        if self._road is not None:
+            self._road.close()
+        self._road = Road(self._home().data.grants, self.runtime, self.kernel_id)
+        return self._road
+
+    def _door(self) -> str:
+        runtime = self._home().registry.runtimes.get(self.runtime)
+        return runtime.provider.door if runtime is not None else ""
 
     def _folder(self, cwd: Any) -> str | None:
         """The notebook's folder, which the runtime `here` shares with the workspace."""
@@ -245,6 +256,29 @@ class RuntimeProvisioner(KernelProvisionerBase):
             return await self._client.kernel(self.remote_id)
         except RopewayError:
             return None
+
+    @classmethod
+    def serve(cls, home: Home | None) -> None:
+        """Make kernels for that home, and follow what becomes of its runtimes."""
+        cls.home = home
+        if home is not None:
+            home.registry.on_removed = cls._each(RuntimeProvisioner.runtime_removed)
+            home.registry.on_reached = cls._each(RuntimeProvisioner.runtime_reached)
+
+    @classmethod
+    def _each(
+        cls, tell: Callable[[RuntimeProvisioner, Runtime], None]
+    ) -> Callable[[Runtime], None]:
+        def told(runtime: Runtime) -> None:
+            for provisioner in list(cls.live.values()):
+                tell(provisioner, runtime)
+
+        return told
+
+    def runtime_reached(self, runtime: Runtime) -> None:
+        """The runtime was reached, perhaps by another way: the kernel hears of its new door."""
+        if runtime.client is self._client and self._road is not None and self.bridge is not None:
+            self._road.follow(runtime.provider.door, self.bridge)
 
     def runtime_removed(self, runtime: Runtime) -> None:
         """The runtime was disconnected: the kernel is left running there, out of our reach."""

@@ -84,10 +84,12 @@ class Registry:
     ) -> None:
         self.runtimes: dict[str, Runtime] = {}
         self.specs = specs
+        self.site = site or Site()
+        """What runtimes that are taken in from now on are given."""
         self.on_removed: Callable[[Runtime], None] = lambda runtime: None
+        self.on_reached: Callable[[Runtime], None] = lambda runtime: None
         self._remembered = remembered
         self._refresh = refresh
-        self._site = site or Site()
         self._stamp = -1
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._watcher: asyncio.Task[None] | None = None
@@ -124,14 +126,14 @@ class Registry:
     ) -> Runtime:
         """Check what was pasted, remember it and take it in (`check_and_remember`)."""
         record = await check_and_remember(
-            self._remembered, text, token, name, options=options, timeout=self._site.timeout
+            self._remembered, text, token, name, options=options, timeout=self.site.timeout
         )
         runtime = self._runtime(record)
         await self.adopt(runtime)
         return runtime
 
     def _runtime(self, record: Record) -> Runtime:
-        return Runtime(record.name, lambda site: provider_for(record, site), self._site)
+        return Runtime(record.name, lambda site: provider_for(record, site), self.site)
 
     async def adopt(self, runtime: Runtime) -> None:
         """Take a runtime in, look at it once, and keep looking."""
@@ -183,6 +185,7 @@ class Registry:
         runtime.running = None if running is None else {str(m["id"]): m for m in running}
         runtime.kernels, runtime.default_kernel = found
         runtime.state, runtime.detail = "connected", ""
+        self.on_reached(runtime)
 
     def _lost(self, runtime: Runtime, state: str, detail: str) -> None:
         runtime.state, runtime.detail, runtime.running = state, detail, None

@@ -14,6 +14,7 @@ import zipfile
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import Any
 
 _TOP = ("__init__.py", "errors.py", "wire.py")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -29,6 +30,30 @@ def bootstrap_code() -> str:
     start = f"import base64\nload(base64.b64decode({data!r}), {digest!r})\n"
     # In a namespace of its own: no name reaches the user's.
     return f"exec({source + start!r}, {{'__name__': 'ropeway_bootstrap'}})"
+
+
+def road_code(url: str, grant: str) -> str:
+    """Python source that tells the SDK in a kernel by which door home is reached, and with what.
+
+    To be run silently: the grant is a secret of the kernel.
+    """
+    source = (
+        "import sys\nroad = sys.modules.get('ropeway.kernel.road')\n"
+        f"if road is not None: road.offer({url!r}, {grant!r})"
+    )
+    return f"exec({source!r}, {{'__name__': 'ropeway_bootstrap'}})"
+
+
+def silent(code: str) -> dict[str, Any]:
+    """The content of an `execute_request` that leaves no trace in the user's session."""
+    return {
+        "code": code,
+        "silent": True,
+        "store_history": False,
+        "user_expressions": {},
+        "allow_stdin": False,
+        "stop_on_error": False,
+    }
 
 
 def _archive() -> bytes:

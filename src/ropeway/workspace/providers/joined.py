@@ -36,7 +36,9 @@ class Joined(Provider):
     async def reach(self) -> Address:
         """Where its link ends, on this machine."""
         state = told_link(self.record.name)
-        self.door = str(state.get("door") or "")
+        # The link leads to the services of one folder: kernels of others ask in-band.
+        own = state.get("root") == self.site.root
+        self.door = str(state.get("door") or "") if own else ""
         if "url" not in state:
             why = state.get("why") or "it has not dialled yet"
             raise Unreachable(

@@ -16,11 +16,13 @@ from ropeway.workspace.remembered import Record
 class Site:
     """What home gives a provider.
 
-    `door` is the loopback port behind which home's services stand, 0 where none is open; `tell`
+    `root` is the folder that is served; `door` the loopback port behind which its services stand, 0
+    where none is open; `tell`
     hears what goes on, a sentence at a time; `changed` asks for a look at the runtime now.
     """
 
     timeout: float = 10.0
+    root: str = ""
     door: int = 0
     tell: Callable[[str], None] = lambda sentence: None
     changed: Callable[[], None] = lambda: None
