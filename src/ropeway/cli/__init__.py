@@ -21,6 +21,7 @@ COMMANDS = {
     "up": "ropeway.cli.up:up",
     "runtime": "ropeway.cli.runtime:runtime",
     "connect": "ropeway.cli.connect:connect",
+    "start": "ropeway.cli.connect:start",
     "disconnect": "ropeway.cli.connect:disconnect",
     "runtimes": "ropeway.cli.connect:runtimes",
     "run": "ropeway.cli.notebook:run",

@@ -26,6 +26,8 @@ from ropeway.workspace.inband import InBand
 from ropeway.workspace.registry import Runtime
 from ropeway.workspace.sdk import bootstrap_code
 
+OUT_OF_REACH = ("unreachable", "refused", "stopped")
+
 
 class RuntimeProvisioner(KernelProvisionerBase):
     """Starts, watches and ends one kernel on a runtime."""
@@ -131,7 +133,7 @@ class RuntimeProvisioner(KernelProvisionerBase):
 
     async def _delete(self, client: RuntimeClient, remote_id: str) -> None:
         runtime = self._home().registry.runtimes.get(self.runtime)
-        if runtime is not None and runtime.state in ("unreachable", "refused"):
+        if runtime is not None and runtime.state in OUT_OF_REACH:
             self.log.warning("kernel %s may go on: %s", self.kernel_id, runtime.detail)
             return
         try:
@@ -302,7 +304,7 @@ class RuntimeProvisioner(KernelProvisionerBase):
 
     def _runtime(self) -> Runtime:
         runtime = self._home().registry.get(self.runtime)
-        if runtime.state in ("unreachable", "refused"):
+        if runtime.state in OUT_OF_REACH:
             raise Unreachable(
                 f"Runtime {self.runtime} is {runtime.state}: {runtime.detail}",
                 hint="Bring it back, or choose another runtime under Connect.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ropeway.errors import BadInput
 from ropeway.workspace.address import Address, parse_address
 from ropeway.workspace.providers.provider import Provider
 
@@ -15,7 +16,13 @@ class Url(Provider):
 
     @classmethod
     def read(cls, text: str, token: str, options: dict[str, Any]) -> tuple[str, str]:
-        """See `parse_address`."""
+        """See `parse_address`; there are no options."""
+        if options:
+            raise BadInput(
+                f"A Jupyter server's URL takes no {', '.join(sorted(options))}.",
+                hint="These are for a JupyterHub: put hub+ before its URL, as in "
+                "hub+https://hub.example.",
+            )
         address = parse_address(text, token)
         return address.url, address.token
 
