@@ -10,19 +10,25 @@ export interface IKernel {
   runtime: string;
 }
 
-export type RuntimeState = 'connected' | 'connecting' | 'unreachable' | 'refused';
+export type RuntimeState = 'connected' | 'connecting' | 'unreachable' | 'refused' | 'stopped';
+
+/** What becomes of a runtime's kernels, or of its whole server, when it is disconnected. */
+export type Parting = 'keep' | 'shutdown' | 'stop';
 
 /** A place where code runs. `detail` is a sentence when the state is not `connected`. */
 export interface IRuntime {
   name: string;
   address: string;
-  kind: 'here' | 'url';
+  /** `here`, or how it is reached. */
+  kind: string;
   state: RuntimeState;
   detail: string;
   agent: boolean;
   kernels: IKernel[];
   default_kernel: string | null;
   sessions: number;
+  /** Whether it can be stopped and started from here. */
+  stoppable: boolean;
 }
 
 /** A running kernel; `id` is this workspace's own, null for a kernel that others started. */
@@ -86,9 +92,10 @@ export class ApiError extends Error implements IApiError {
   }
 }
 
-/** A look may be repeated soon, a change may have to dial another machine first. */
+/** A look may be repeated soon; a change may have to dial another machine, or wait for one. */
 const LOOK_MS = 10_000;
 const CHANGE_MS = 60_000;
+const START_MS = 30 * 60_000;
 
 export class Api {
   constructor(private readonly _settings: ServerConnection.ISettings) {}
@@ -99,11 +106,17 @@ export class Api {
   }
 
   async connect(request: IConnectRequest): Promise<IRuntime> {
-    return (await this._call('POST', ['runtimes'], { body: request })) as IRuntime;
+    const options = { body: request, limit: START_MS };
+    return (await this._call('POST', ['runtimes'], options)) as IRuntime;
   }
 
-  async disconnect(name: string, shutdown: boolean): Promise<void> {
-    await this._call('DELETE', ['runtimes', name], { query: { shutdown: shutdown ? '1' : '0' } });
+  async disconnect(name: string, parting: Parting): Promise<void> {
+    const query: Record<string, string> = parting === 'keep' ? {} : { [parting]: '1' };
+    await this._call('DELETE', ['runtimes', name], { query, limit: 3 * CHANGE_MS });
+  }
+
+  async start(name: string): Promise<void> {
+    await this._call('POST', ['runtimes', name, 'start'], { body: {}, limit: START_MS });
   }
 
   async restart(name: string): Promise<void> {
@@ -129,7 +142,7 @@ export class Api {
   private async _call(
     method: 'GET' | 'POST' | 'DELETE',
     path: string[],
-    options: { body?: object; query?: Record<string, string> } = {}
+    options: { body?: object; query?: Record<string, string>; limit?: number } = {}
   ): Promise<unknown> {
     const url =
       URLExt.join(
@@ -137,7 +150,7 @@ export class Api {
         'ropeway/api',
         ...path.map(part => encodeURIComponent(part))
       ) + (options.query ? URLExt.objectToQueryString(options.query) : '');
-    const limit = method === 'GET' ? LOOK_MS : CHANGE_MS;
+    const limit = options.limit ?? (method === 'GET' ? LOOK_MS : CHANGE_MS);
     const giveUp = new AbortController();
     const timer = setTimeout(() => giveUp.abort(), limit);
     try {

@@ -3,7 +3,7 @@ import { Token } from '@lumino/coreutils';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal } from '@lumino/signaling';
 
-import { IApiError, IConnectRequest, IRuntime, ISession, IUsage } from './api';
+import { IApiError, IConnectRequest, IRuntime, ISession, IUsage, Parting } from './api';
 
 /** The runtimes of this workspace, kept up to date while somebody looks. */
 export interface IRuntimes {
@@ -26,7 +26,8 @@ export interface IRuntimes {
   wake(): void;
 
   connect(request: IConnectRequest): Promise<IRuntime>;
-  disconnect(name: string, shutdown: boolean): Promise<void>;
+  disconnect(name: string, parting: Parting): Promise<void>;
+  start(name: string): Promise<void>;
   restart(name: string): Promise<void>;
   usage(name: string, kernel: string | null): Promise<IUsage>;
   sessions(name: string): Promise<ISession[]>;

@@ -19,16 +19,16 @@ class HubServer(Case):
     ground: Hub
 
     def start(self) -> None:
-        """The Hub runs; whoever connects has the server started."""
-        self.user = self.ground.users.pop()
+        """The Hub runs; who connects has the server started, unless a test before left it well."""
+        self.user = self.ground.spare.pop() if self.ground.spare else self.ground.users.pop()
         self.text, self.token = f"hub+{self.ground.url}", self.ground.token(self.user)
         self.options = {"server": self.name, "profile": "small"}
 
     def end(self) -> None:
-        """Stop the server."""
+        """Leave the server to the next test, if it runs; the Hub ends it."""
         self.restore()
-        if (server := self.ground.server(self.user, self.name)) is not None:
-            server.kill()
+        if not self.stopped():
+            self.ground.spare.append(self.user)
 
     def drop(self) -> None:
         """The proxy says nothing: neither Hub nor server can be heard of."""

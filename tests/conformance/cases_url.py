@@ -1,7 +1,8 @@
-"""Runtimes at a URL: a plain Jupyter server and a kernel gateway."""
+"""Runtimes at a URL: a plain Jupyter server and two kernel gateways."""
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from typing import Any, ClassVar
 
@@ -20,7 +21,10 @@ class PlainServer(Case):
     def start(self) -> None:
         """Start the server."""
         self._stack = ExitStack()
-        made = plain_jupyter(self.folder / "there", base_url=self.base_url, kind=self.server_kind)
+        python = str(self.ground or sys.executable)
+        made = plain_jupyter(
+            self.folder / "there", base_url=self.base_url, kind=self.server_kind, python=python
+        )
         self.server = self._stack.enter_context(made)
         self.text, self.token = self.server.url, self.server.token
 
@@ -51,3 +55,10 @@ class KernelGateway(PlainServer):
     server_kind = "gateway"
     base_url = "/"
     lists_kernels = False
+
+
+class EnterpriseGateway(KernelGateway):
+    """Jupyter Enterprise Gateway, whose WebSocket speaks the older JSON form; local kernels."""
+
+    needs = "enterprise_python"
+    server_kind = "enterprise"

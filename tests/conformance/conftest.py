@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from support.hub import Hub, jupyterhub
+ENTERPRISE = Path(__file__).with_name("enterprise_gateway.txt")
 
 
 @pytest.fixture(scope="session")
-def proxy_folder(request: pytest.FixtureRequest) -> Path:
-    """Where JupyterHub's proxy is installed; kept from one session to the next."""
+def enterprise_python(request: pytest.FixtureRequest) -> Path:
+    """The Python of an environment with Jupyter Enterprise Gateway, kept as well."""
     cache = request.config.cache
     assert cache is not None
-    return cache.mkdir("configurable-http-proxy")
-
-
-@pytest.fixture(scope="session")
-def hub(tmp_path_factory: pytest.TempPathFactory, proxy_folder: Path) -> Iterator[Hub]:
-    """A JupyterHub below a prefix, with users enough for all tests."""
-    with jupyterhub(tmp_path_factory.mktemp("hub"), proxy_folder, "/jupyter/hub/") as made:
-        yield made
+    folder = cache.mkdir("enterprise-gateway")
+    python, done = folder / "env" / "bin" / "python", folder / "installed.txt"
+    if not done.is_file() or done.read_text() != ENTERPRISE.read_text():
+        shutil.rmtree(folder / "env", ignore_errors=True)
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+        pip += ["--disable-pip-version-check", "--no-deps", "-r", str(ENTERPRISE)]
+        for command in ([sys.executable, "-m", "venv", "--without-pip", folder / "env"], pip):
+            subprocess.run(command, check=True, capture_output=True, timeout=100)
+        done.write_text(ENTERPRISE.read_text())
+    return python

@@ -60,8 +60,8 @@ c.Authenticator.allowed_users = set(given["users"])
 c.ConfigurableHTTPProxy.should_start = False
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{given['proxy_port']}"
 c.JupyterHub.spawner_class = ProfileSpawner
-c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 1}
+c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 1, "slow_stop_timeout": 1}
 c.ProfileSpawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
-c.ProfileSpawner.args = ["--allow-root"]
+c.ProfileSpawner.args = ["--allow-root", "--ServerApp.jpserver_extensions={}"]
 c.ProfileSpawner.poll_interval = 1
 c.ProfileSpawner.home_dir_template = str(folder / "home" / "{username}")

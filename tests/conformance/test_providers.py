@@ -13,7 +13,7 @@ import pytest
 
 from conformance.case import Case
 from conformance.cases_hub import HubServer
-from conformance.cases_url import KernelGateway, PlainServer
+from conformance.cases_url import EnterpriseGateway, KernelGateway, PlainServer
 from ropeway import config
 from ropeway.errors import BadInput, RopewayError
 from ropeway.workspace import headless
@@ -23,7 +23,7 @@ from ropeway.workspace.provisioner import RuntimeProvisioner
 from ropeway.workspace.registry import Runtime
 from ropeway.workspace.remembered import runtime_list
 
-CASES = (PlainServer, KernelGateway, HubServer)
+CASES = (PlainServer, KernelGateway, EnterpriseGateway, HubServer)
 TRUTH_SECONDS = 15
 """Both sides tell the truth about a link within this time."""
 

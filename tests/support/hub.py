@@ -44,6 +44,8 @@ class Hub:
     api_url: str
     """Where its servers find it."""
     users: list[str] = field(default_factory=list)
+    spare: list[str] = field(default_factory=list)
+    """Users whose server a test has left running."""
 
     def token(self, user: str, scopes: list[str] | None = None) -> str:
         """A token as a user makes one on the Hub's page."""

@@ -2,7 +2,16 @@ import { JSONExt, ReadonlyJSONValue } from '@lumino/coreutils';
 import { DisposableDelegate, IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { Api, ApiError, IApiError, IConnectRequest, IRuntime, ISession, IUsage } from '../api';
+import {
+  Api,
+  ApiError,
+  IApiError,
+  IConnectRequest,
+  IRuntime,
+  ISession,
+  IUsage,
+  Parting
+} from '../api';
 import { Polling } from '../polling';
 import { IRuntimes } from '../tokens';
 
@@ -70,9 +79,17 @@ export class RuntimesModel implements IRuntimes, IDisposable {
     return runtime;
   }
 
-  async disconnect(name: string, shutdown: boolean): Promise<void> {
-    await this._api.disconnect(name, shutdown);
+  async disconnect(name: string, parting: Parting): Promise<void> {
+    await this._api.disconnect(name, parting);
     await this.refresh();
+  }
+
+  async start(name: string): Promise<void> {
+    try {
+      await this._api.start(name);
+    } finally {
+      await this.refresh();
+    }
   }
 
   async restart(name: string): Promise<void> {

@@ -125,6 +125,10 @@ async def _stop(record: Record, tell: Callable[[str], None]) -> None:
 
 
 def _record(name: str) -> Record:
+    if name == HERE:
+        raise BadInput(
+            "The runtime here starts and ends with the workspace.", hint="Start that: `ropeway`."
+        )
     records = runtime_list().read()
     if name not in records:
         raise unknown_runtime(name, records)

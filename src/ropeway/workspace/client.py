@@ -27,6 +27,8 @@ START_TIMEOUT = 90.0
 """Seconds a kernel may take to start or restart on its runtime."""
 
 
+_NO_REASONS = ("no reason given", "Forbidden")
+
 PICTURE_BYTES = 200_000
 """The largest logo."""
 
@@ -190,6 +192,11 @@ class RuntimeClient:
     def _refusal(self, response: Response) -> RopewayError:
         status = response.status
         where = f"The server at {self.address.shown}"
+        if status == 403 and (said := self._reason(response)) not in _NO_REASONS:
+            return TokenRefused(
+                f"{where} refuses that: {said}",
+                hint="Ask who runs it what this token may do there.",
+            )
         if status in (401, 403) or (status in (301, 302) and "login" in _location(response)):
             if self.address.token:
                 return TokenRefused(

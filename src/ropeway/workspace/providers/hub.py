@@ -11,7 +11,7 @@ import re
 import time
 from contextlib import aclosing
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ropeway.errors import BadInput, StartFailed, Stopped, TokenRefused, Unreachable
 from ropeway.workspace.address import Address, parse_base
@@ -27,6 +27,7 @@ STOP_SECONDS = 120.0
 PAUSE = 0.5
 
 _PAGES = ("home", "token", "spawn", "spawn-pending", "login", "admin", "api", "user")
+_IN_URL = ("server", "profile")
 _LOOK = {"read:servers", "access:servers"}
 
 
@@ -42,16 +43,19 @@ class Hub(Provider):
 
     def __init__(self, record: Record, site: Site) -> None:
         super().__init__(record, site)
-        self._hub = HubClient(record.url.removeprefix(SCHEME), record.token, site.timeout)
-        self._server: str = record.options.get("server", "")
+        url, _, query = record.url.removeprefix(SCHEME).partition("?")
+        self._hub = HubClient(url, record.token, site.timeout)
+        self._given: dict[str, Any] = {**dict(parse_qsl(query)), **record.options}
+        self._server: str = self._given.get("server", "")
         self._address: Address | None = None
         self._asked = 0.0
 
     @classmethod
     def read(cls, text: str, token: str, options: dict[str, Any]) -> tuple[str, str]:
-        """The Hub's URL; a page of the Hub may have been pasted."""
+        """The Hub's URL, with `?server=…&profile=…` if it has that; any page of the Hub will do."""
         _check(options)
-        address = parse_base(text.strip().strip("'\"<>").removeprefix(SCHEME), token)
+        text = text.strip().strip("'\"<>").removeprefix(SCHEME)
+        address = parse_base(text, token)
         url = _base(address.url)
         if not address.token:
             raise BadInput(
@@ -59,7 +63,9 @@ class Hub(Provider):
                 hint=f"Make one at {url}/hub/token with the scopes servers!user and "
                 "access:servers!user, then give it with --token -.",
             )
-        return SCHEME + url, address.token
+        asked = [pair for pair in parse_qsl(urlsplit(text).query) if pair[0] in _IN_URL]
+        _check(dict(asked))
+        return SCHEME + url + ("?" + urlencode(asked) if asked else ""), address.token
 
     @property
     def shown(self) -> str:
@@ -172,7 +178,7 @@ class Hub(Provider):
         return error
 
     def _options(self) -> dict[str, Any]:
-        given = self.record.options
+        given = self._given
         profile = {"profile": given["profile"]} if given.get("profile") else {}
         return {**given.get("user_options", {}), **profile}
 
