@@ -32,17 +32,17 @@ class ProfileSpawner(SimpleLocalProcessSpawner):
         if profile not in PROFILES:
             raise ValueError(f"No such profile: {profile}. Options include: {', '.join(PROFILES)}")
         if profile == "broken":
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(1.2)
             raise RuntimeError("0/3 nodes are available: 3 Insufficient nvidia.com/gpu.")
         if profile == "slow":
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(1)
         return await super().start()
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """What it is doing."""
         yield {"progress": 10, "message": "Looking for a node."}
         if self.user_options.get("profile") == "slow":
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.5)
             yield {"progress": 60, "message": "Pulling the image."}
 
 

@@ -27,7 +27,7 @@ from ropeway.errors import (
 from ropeway.workspace.connect import check, check_and_remember
 from ropeway.workspace.providers import Site, provider_type
 from ropeway.workspace.providers import hub as hub_module
-from ropeway.workspace.providers.hub_client import HubUser
+from ropeway.workspace.providers.hub_client import HubUser, UserServer
 from ropeway.workspace.registry import Registry
 from ropeway.workspace.remembered import runtime_list
 from ropeway.workspace.specs import SpecCache
@@ -51,7 +51,7 @@ async def until(condition: Callable[[], bool], seconds: float = 15) -> None:
 
 async def test_the_hub_s_progress_is_told(hub: Hub) -> None:
     """While a server starts, its Hub's words are passed on, with how far it is. The URL may name
-    server and profile, for a page can only paste a URL."""
+    server and profile, for a page can only paste a URL. A server that then hangs is told."""
     user, told = hub.users.pop(), []
     token = hub.token(user)
     url = f"hub+{hub.url}?server=gpu&profile=slow&token={token}"
@@ -61,6 +61,14 @@ async def test_the_hub_s_progress_is_told(hub: Hub) -> None:
     assert f"{it}: 60 % Pulling the image." in told
     assert token not in record.url + str(told)
     assert hub.api("user", token=token)[1]["servers"]["gpu"]["user_options"] == {"profile": "slow"}
+    server = hub.server(user, "gpu")
+    assert server is not None
+    server.suspend()
+    try:
+        with pytest.raises(Unreachable, match="runs, as the Hub says, but does not answer"):
+            await check(record, timeout=1)
+    finally:
+        server.resume()
 
 
 @pytest.mark.parametrize(
@@ -257,6 +265,24 @@ def test_options_of_a_hub_are_not_for_other_runtimes() -> None:
     """A profile for a plain server is bad input, not passed over."""
     with pytest.raises(BadInput, match="no profile"):
         provider_type("http://gpu:8888").read("http://gpu:8888", "", {"profile": "a100"})
+
+
+@pytest.mark.parametrize(
+    ("path", "full_url", "url"),
+    [
+        ("/lab/user/ann/gpu/", "", "https://hub.example/lab/user/ann/gpu"),
+        ("/user/a%40b/", "https://hub.example/user/a%40b/", "https://hub.example/user/a%40b"),
+        ("", "https://ann.hub.example/user/ann/", "https://ann.hub.example/user/ann"),
+        ("/user/ann/", "https://evil.example/user/ann/", "https://hub.example/user/ann"),
+        ("/user/ann/", "https://evilhub.example/user/ann/", "https://hub.example/user/ann"),
+        ("/user/ann/", "http://ann.hub.example/user/ann/", "https://hub.example/user/ann"),
+        ("//evil.example/user/ann/", "", "https://hub.example/user/ann"),
+    ],
+)
+def test_a_server_is_on_its_hub_s_host_or_below(path: str, full_url: str, url: str) -> None:
+    """Whatever a Hub answers, the token goes to its host, or to a user's host below it."""
+    server = UserServer(ready=True, pending="", path=path, full_url=full_url)
+    assert server.url_at("https://hub.example") == url
 
 
 def test_scopes_count_for_the_server_that_is_meant() -> None:

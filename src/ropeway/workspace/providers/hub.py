@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ropeway.errors import BadInput, StartFailed, Stopped, TokenRefused, Unreachable
 from ropeway.workspace.address import Address, parse_base
-from ropeway.workspace.providers.hub_client import HubClient, HubUser, UserServer
+from ropeway.workspace.providers.hub_client import HubClient, HubUser
 from ropeway.workspace.providers.provider import Provider, Site
 from ropeway.workspace.remembered import Record
 
@@ -93,14 +93,14 @@ class Hub(Provider):
         if not server.ready:
             raise Unreachable(f"{self._it} is starting.", hint="Wait a little.")
         self._asked = time.monotonic()
-        self._address = Address(self._url(server), self.record.token)
+        self._address = Address(server.url_at(self._hub.url), self.record.token)
         return self._address
 
     async def start(self) -> None:
         """Start the server and wait until it answers; one that runs is left as it is."""
         user = await self._user({*_LOOK, "start:servers"})
         server = user.servers.get(self._server)
-        if server and server.ready and await self._hub.answers(self._url(server)):
+        if server and server.ready and await self._hub.answers(server.url_at(self._hub.url)):
             return
         self.site.tell(f"{self._it} is starting.")
         try:
@@ -170,7 +170,14 @@ class Hub(Provider):
 
     async def _explained(self, user: str, error: BaseException) -> BaseException:
         """What is behind a bare "Internal Server Error": the failed spawn's own words."""
-        if isinstance(error, StartFailed) and error.facts.get("status", 0) >= 500:
+        if not isinstance(error, StartFailed):
+            return error
+        if "already running" in error.message:
+            return Unreachable(
+                f"{self._it} runs, as the Hub says, but does not answer.",
+                hint="Stop it on the Hub's page, then start it again.",
+            )
+        if error.facts.get("status", 0) >= 500:
             async with aclosing(self._hub.progress(user, self._server)) as events:
                 async for event in events:
                     if event.failed and event.message:
@@ -194,15 +201,6 @@ class Hub(Provider):
                 "access:servers!user.",
             )
         return user
-
-    def _url(self, server: UserServer) -> str:
-        """The server's URL on the Hub's host, or on one below it where users have their own."""
-        hub, full = urlsplit(self._hub.url), urlsplit(server.full_url)
-        below = (full.hostname or "").endswith(f".{hub.hostname}")
-        if full.scheme == hub.scheme and full.port == hub.port and below:
-            return f"{full.scheme}://{full.netloc}{full.path}".rstrip("/")
-        path = urlsplit(server.path).path
-        return f"{hub.scheme}://{hub.netloc}/{path.strip('/')}"
 
     @property
     def _it(self) -> str:

@@ -30,6 +30,17 @@ class UserServer:
     path: str
     full_url: str
 
+    def url_at(self, hub_url: str) -> str:
+        """Its URL: on the Hub's host, or on one below it where each user has a host.
+
+        What the Hub says leads the token nowhere else.
+        """
+        hub, full = urlsplit(hub_url), urlsplit(self.full_url)
+        below = (full.hostname or "").endswith(f".{hub.hostname}")
+        if below and (full.scheme, full.port) == (hub.scheme, hub.port):
+            return f"{full.scheme}://{full.netloc}{full.path}".rstrip("/")
+        return f"{hub.scheme}://{hub.netloc}/{urlsplit(self.path).path.strip('/')}"
+
 
 @dataclass(frozen=True, slots=True)
 class HubUser:
