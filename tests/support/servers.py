@@ -118,19 +118,10 @@ def plain_jupyter(
     root.mkdir(parents=True, exist_ok=True)
     environment = clean_environment(folder / "home")
     if kind == "enterprise":
-        command = [python, "-m", "enterprise_gateway", f"--EnterpriseGatewayApp.port={port}"]
-        command += ["--EnterpriseGatewayApp.port_retries=0", "--EnterpriseGatewayApp.ip=127.0.0.1"]
         # By default it starts nothing for root, who runs the tests in a container.
         environment |= {"EG_AUTH_TOKEN": token, "EG_UNAUTHORIZED_USERS": "nobody"}
         _offer_our_python(Path(environment["JUPYTER_DATA_DIR"]))
-    elif kind == "gateway":
-        command = [sys.executable, "-m", "kernel_gateway", f"--KernelGatewayApp.port={port}"]
-        command += [f"--KernelGatewayApp.auth_token={token}", "--KernelGatewayApp.port_retries=0"]
-    else:
-        command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"]
-        command += [f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"]
-        command += [f"--IdentityProvider.token={token}", f"--ServerApp.base_url={base_url}"]
-        command += ["--ServerApp.jpserver_extensions={}", "--ip=127.0.0.1"]
+    command = [python, "-m", *_arguments(kind, port, token, root, base_url)]
     environment |= variables or {}
     log = folder / "server.log"
     with log.open("ab") as out:
@@ -164,6 +155,22 @@ def workspace(
         yield server
     finally:
         server.stop()
+
+
+def _arguments(kind: str, port: int, token: str, root: Path, base_url: str) -> list[str]:
+    if kind == "enterprise":
+        app = "--EnterpriseGatewayApp"
+        return ["enterprise_gateway", f"{app}.port={port}", f"{app}.port_retries=0"]
+    if kind == "gateway":
+        app = "--KernelGatewayApp"
+        said = [f"{app}.port={port}", f"{app}.auth_token={token}", f"{app}.port_retries=0"]
+        return ["kernel_gateway", *said]
+    return [
+        *("jupyter_server", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+        *(f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"),
+        *(f"--IdentityProvider.token={token}", f"--ServerApp.base_url={base_url}"),
+        "--ServerApp.jpserver_extensions={}",
+    ]
 
 
 def _offer_our_python(data: Path) -> None:

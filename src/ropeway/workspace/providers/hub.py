@@ -85,6 +85,7 @@ class Hub(Provider):
             user = await self._user(_LOOK)
         except Unreachable:
             if known and answers:  # the Hub is away, its servers need not care
+                self._asked = time.monotonic()
                 return known
             raise
         server = user.servers.get(self._server)
