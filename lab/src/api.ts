@@ -10,12 +10,16 @@ export interface IKernel {
   runtime: string;
 }
 
-export type RuntimeState = 'connected' | 'connecting' | 'unreachable' | 'refused';
+export type RuntimeState = 'connected' | 'connecting' | 'unreachable' | 'refused' | 'stopped';
+
+/** What becomes of a runtime's kernels, or of its whole server, when it is disconnected. */
+export type Parting = 'keep' | 'shutdown' | 'stop';
 
 /** A place where code runs. `detail` is a sentence when the state is not `connected`. */
 export interface IRuntime {
   name: string;
   address: string;
+  /** `here`, or how it is reached. */
   kind: string;
   state: RuntimeState;
   detail: string;
@@ -23,6 +27,8 @@ export interface IRuntime {
   kernels: IKernel[];
   default_kernel: string | null;
   sessions: number;
+  /** Whether it can be stopped and started from here. */
+  stoppable: boolean;
 }
 
 /** A running kernel; `id` is this workspace's own, null for a kernel that others started. */
@@ -96,11 +102,11 @@ export class ApiError extends Error implements IApiError {
   }
 }
 
-/** A look may be repeated soon, a change may have to dial another machine first. */
+/** A look may be repeated soon; a change may have to dial another machine, or wait for one. */
 const LOOK_MS = 10_000;
 const CHANGE_MS = 60_000;
 /** A machine that is reached for the first time may have to install Jupyter. */
-const CONNECT_MS = 900_000;
+const START_MS = 30 * 60_000;
 
 export class Api {
   constructor(private readonly _settings: ServerConnection.ISettings) {}
@@ -111,7 +117,7 @@ export class Api {
   }
 
   async connect(request: IConnectRequest): Promise<IRuntime> {
-    const options = { body: request, limit: CONNECT_MS };
+    const options = { body: request, limit: START_MS };
     return (await this._call('POST', ['runtimes'], options)) as IRuntime;
   }
 
@@ -119,8 +125,13 @@ export class Api {
     return (await this._call('POST', ['invites'], { body: { name } })) as IInvitation;
   }
 
-  async disconnect(name: string, shutdown: boolean): Promise<void> {
-    await this._call('DELETE', ['runtimes', name], { query: { shutdown: shutdown ? '1' : '0' } });
+  async disconnect(name: string, parting: Parting): Promise<void> {
+    const query: Record<string, string> = parting === 'keep' ? {} : { [parting]: '1' };
+    await this._call('DELETE', ['runtimes', name], { query, limit: 3 * CHANGE_MS });
+  }
+
+  async start(name: string): Promise<void> {
+    await this._call('POST', ['runtimes', name, 'start'], { body: {}, limit: START_MS });
   }
 
   async restart(name: string): Promise<void> {

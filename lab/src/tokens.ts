@@ -3,7 +3,15 @@ import { Token } from '@lumino/coreutils';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal } from '@lumino/signaling';
 
-import { IApiError, IConnectRequest, IInvitation, IRuntime, ISession, IUsage } from './api';
+import {
+  IApiError,
+  IConnectRequest,
+  IInvitation,
+  IRuntime,
+  ISession,
+  IUsage,
+  Parting
+} from './api';
 
 /** The runtimes of this workspace, kept up to date while somebody looks. */
 export interface IRuntimes {
@@ -27,7 +35,8 @@ export interface IRuntimes {
 
   connect(request: IConnectRequest): Promise<IRuntime>;
   invite(name: string): Promise<IInvitation>;
-  disconnect(name: string, shutdown: boolean): Promise<void>;
+  disconnect(name: string, parting: Parting): Promise<void>;
+  start(name: string): Promise<void>;
   restart(name: string): Promise<void>;
   usage(name: string, kernel: string | null): Promise<IUsage>;
   sessions(name: string): Promise<ISession[]>;

@@ -109,6 +109,20 @@ class CertificateRefused(Unreachable):
     code = "certificate_refused"
 
 
+class Stopped(Unreachable):
+    """The runtime's server was stopped; it starts again on request."""
+
+    code = "stopped"
+
+
+class StartFailed(RopewayError):
+    """The runtime's server could not be started."""
+
+    code = "start_failed"
+    http_status = 502
+    exit_code = 3
+
+
 class NotJupyter(RopewayError):
     """Something answers at the address, but it is no Jupyter server."""
 

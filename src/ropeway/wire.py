@@ -73,8 +73,9 @@ class Kernel:
 class Runtime:
     """A runtime as the page and the shell see it. Never carries the token.
 
-    `state` is one of `connected`, `connecting`, `unreachable`, `refused`; `detail` is one
-    sentence for people when the state is not `connected`.
+    `state` is one of `connected`, `connecting`, `unreachable`, `refused`, `stopped`; `detail` is
+    one sentence for people when the state is not `connected`. What is `stoppable` can be stopped
+    and started from home.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Runtime:
     kernels: tuple[Kernel, ...] = ()
     default_kernel: str | None = None
     sessions: int = 0
+    stoppable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, Page, expect
 
+from support.hub import Hub
 from support.servers import Server
 
 from .conftest import Open
@@ -44,3 +45,26 @@ def test_disconnects_a_runtime_and_leaves_its_kernels(
     expect(region).to_be_hidden()
     assert stranger["id"] in [kernel["id"] for kernel in gpu.api("/api/kernels")[1]]
     gpu.api(f"/api/kernels/{stranger['id']}", "DELETE")
+
+
+def test_starts_and_stops_a_server_of_a_hub(
+    page: Page, open_notebook: Open, workspace: Server, hub: Hub
+) -> None:
+    """What a Hub stopped says so and starts at the press of a button; it can be stopped again
+    when it is disconnected."""
+    user = hub.users.pop()
+    token = hub.token(user)
+    body = {"url": f"hub+{hub.url}?profile=slow", "token": token, "name": "pod"}
+    assert workspace.api("/ropeway/api/runtimes", "POST", body)[0] == 201
+    open_notebook("1")
+    region = manage(page).get_by_role("region", name="pod")
+    expect(region).to_contain_text("Nothing runs")
+    hub.api(f"users/{user}/server", "DELETE", token=token)
+    expect(region).to_contain_text("the Hub stopped it")
+    region.get_by_role("button", name="Start").click()
+    expect(region).to_contain_text("60 % Pulling the image.")
+    expect(region).to_contain_text("Nothing runs")
+    region.get_by_role("button", name="Disconnect").click()
+    region.get_by_role("button", name="Stop it").click()
+    expect(region).to_be_hidden()
+    assert hub.server(user) is None

@@ -12,13 +12,16 @@ class Case(ABC):
 
     kind: ClassVar[str]
     stoppable: ClassVar[bool] = False
+    needs: ClassVar[str] = ""
+    """The session's fixture that it stands on; what that gives is `ground`."""
     keeps_kernels_over_a_drop: ClassVar[bool] = True
     lists_kernels: ClassVar[bool] = True
     joins: ClassVar[bool] = False
     """Whether it comes to home by itself, rather than be connected."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ground: Any = None) -> None:
         self.folder = folder
+        self.ground = ground
         self.text = ""
         """What a person pastes."""
         self.token = ""

@@ -1,8 +1,9 @@
-"""Runtimes at a URL: a plain Jupyter server, a kernel gateway, a pinned certificate."""
+"""Runtimes at a URL: a plain Jupyter server, two kernel gateways, a pinned certificate."""
 
 from __future__ import annotations
 
 import re
+import sys
 from contextlib import ExitStack
 from typing import Any, ClassVar
 
@@ -21,7 +22,10 @@ class PlainServer(Case):
     def start(self) -> None:
         """Start the server."""
         self._stack = ExitStack()
-        made = plain_jupyter(self.folder / "there", base_url=self.base_url, kind=self.server_kind)
+        python = str(self.ground or sys.executable)
+        made = plain_jupyter(
+            self.folder / "there", base_url=self.base_url, kind=self.server_kind, python=python
+        )
         self.server = self._stack.enter_context(made)
         self.text, self.token = self.server.url, self.server.token
 
@@ -71,3 +75,10 @@ class PinnedServer(PlainServer):
     def wrong(self) -> tuple[str, str, dict[str, Any]]:
         """Another machine's certificate."""
         return self.text, self.token, {"fingerprint": "sha256:" + ":".join(["AB"] * 32)}
+
+
+class EnterpriseGateway(KernelGateway):
+    """Jupyter Enterprise Gateway, whose WebSocket speaks the older JSON form; local kernels."""
+
+    needs = "enterprise_python"
+    server_kind = "enterprise"

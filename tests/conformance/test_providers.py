@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from conformance.case import Case
+from conformance.cases_hub import HubServer
 from conformance.cases_joined import JoinedRuntime
-from conformance.cases_url import KernelGateway, PinnedServer, PlainServer
+from conformance.cases_url import EnterpriseGateway, KernelGateway, PinnedServer, PlainServer
 from ropeway import config
 from ropeway.errors import BadInput, RopewayError
 from ropeway.workspace import headless
@@ -23,7 +24,14 @@ from ropeway.workspace.provisioner import RuntimeProvisioner
 from ropeway.workspace.registry import Runtime
 from ropeway.workspace.remembered import runtime_list
 
-CASES = (PlainServer, KernelGateway, PinnedServer, JoinedRuntime)
+CASES = (
+    PlainServer,
+    KernelGateway,
+    EnterpriseGateway,
+    PinnedServer,
+    HubServer,
+    JoinedRuntime,
+)
 TRUTH_SECONDS = 15
 """Both sides tell the truth about a link within this time."""
 
@@ -31,7 +39,9 @@ TRUTH_SECONDS = 15
 @pytest.fixture(params=CASES, ids=lambda case: case.__name__)
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     """One provider's runtime, running."""
-    made: Case = request.param(tmp_path / "case")
+    needs = request.param.needs
+    ground = request.getfixturevalue(needs) if needs else None
+    made: Case = request.param(tmp_path / "case", ground)
     made.folder.mkdir()
     try:
         made.start()

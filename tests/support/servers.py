@@ -106,21 +106,24 @@ def plain_jupyter(
     token: str | None = None,
     base_url: str = "/",
     kind: str = "server",
+    python: str = sys.executable,
+    variables: dict[str, str] | None = None,
 ) -> Iterator[Server]:
-    """A Jupyter server (or `kind="gateway"`: a kernel gateway) that never heard of Ropeway."""
+    """A Jupyter server that never heard of Ropeway, run by `python`.
+
+    `kind` may be "gateway", a kernel gateway, or "enterprise", an Enterprise Gateway.
+    """
     port = port or free_port()
     token = secrets.token_hex(12) if token is None else token
     root = folder / "root"
     root.mkdir(parents=True, exist_ok=True)
     environment = clean_environment(folder / "home")
-    if kind == "gateway":
-        command = [sys.executable, "-m", "kernel_gateway", f"--KernelGatewayApp.port={port}"]
-        command += [f"--KernelGatewayApp.auth_token={token}", "--KernelGatewayApp.port_retries=0"]
-    else:
-        command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"]
-        command += [f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"]
-        command += [f"--IdentityProvider.token={token}", f"--ServerApp.base_url={base_url}"]
-        command += ["--ServerApp.jpserver_extensions={}", "--ip=127.0.0.1"]
+    if kind == "enterprise":
+        # By default it starts nothing for root, who runs the tests in a container.
+        environment |= {"EG_AUTH_TOKEN": token, "EG_UNAUTHORIZED_USERS": "nobody"}
+        _offer_our_python(Path(environment["JUPYTER_DATA_DIR"]))
+    command = [python, "-m", *_arguments(kind, port, token, root, base_url)]
+    environment |= variables or {}
     log = folder / "server.log"
     with log.open("ab") as out:
         process = subprocess.Popen(command, cwd=root, env=environment, stdout=out, stderr=out)
@@ -188,6 +191,31 @@ def workspace(
         yield server
     finally:
         server.stop()
+
+
+def _arguments(kind: str, port: int, token: str, root: Path, base_url: str) -> list[str]:
+    if kind == "enterprise":
+        app = "--EnterpriseGatewayApp"
+        return ["enterprise_gateway", f"{app}.port={port}", f"{app}.port_retries=0"]
+    if kind == "gateway":
+        app = "--KernelGatewayApp"
+        said = [f"{app}.port={port}", f"{app}.auth_token={token}", f"{app}.port_retries=0"]
+        return ["kernel_gateway", *said]
+    return [
+        *("jupyter_server", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+        *(f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"),
+        *(f"--IdentityProvider.token={token}", f"--ServerApp.base_url={base_url}"),
+        "--ServerApp.jpserver_extensions={}",
+    ]
+
+
+def _offer_our_python(data: Path) -> None:
+    """The tests' own Python as the kernel of a server that another Python runs."""
+    folder = data / "kernels" / "python3"
+    folder.mkdir(parents=True, exist_ok=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
 
 
 def _wait_for(server: Server, path: str) -> None:

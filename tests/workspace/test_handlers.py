@@ -141,10 +141,28 @@ def test_unknown_names_are_not_found(work: Server) -> None:
         ("DELETE", "/ropeway/api/runtimes/nobody"),
         ("GET", "/ropeway/api/runtimes/nobody/usage"),
         ("GET", "/ropeway/api/runtimes/nobody/kernels"),
+        ("POST", "/ropeway/api/runtimes/nobody/start"),
         ("POST", "/ropeway/api/runtimes/nobody/restart"),
         ("DELETE", "/ropeway/api/runtimes/nobody/kernels/1"),
     ):
         assert work.api(path, method)[0] == 404, path
+
+
+def test_a_runtime_of_somebody_else_is_looked_at_but_not_stopped(work: Server) -> None:
+    """A server at a URL cannot be stopped, and stays connected; starting it looks at it."""
+    path = "/ropeway/api/runtimes/gpu"
+    status, answer = work.api(f"{path}?stop=1", "DELETE")
+    assert (status, answer["error"]["code"]) == (400, "bad_input")
+    status, runtime = work.api(f"{path}/start", "POST")
+    assert (status, runtime["state"], runtime["stoppable"]) == (200, "connected", False)
+
+
+@pytest.mark.parametrize("options", [3, ["x"], {"profile": "a100"}])
+def test_options_that_cannot_be_are_bad_input(work: Server, gpu: Server, options: object) -> None:
+    """Options are an object, and none of a Hub's for a plain server."""
+    body = {"url": gpu.url, "token": gpu.token, "name": "other", "options": options}
+    status, answer = work.api("/ropeway/api/runtimes", "POST", body)
+    assert (status, answer["error"]["code"]) == (400, "bad_input")
 
 
 def test_the_runtime_here_cannot_be_removed(work: Server) -> None:

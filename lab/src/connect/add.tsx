@@ -130,7 +130,7 @@ function Form(props: IFormProps): JSX.Element {
         label="URL of its Jupyter server"
         name="url"
         placeholder="http://gpu-box:8888/lab?token=…"
-        help="As the server printed it, with or without a token."
+        help="As the server printed it, with or without a token. A JupyterHub starts your server for hub+https://HUB?server=NAME&profile=SLUG."
       />
       <Field label="Token" name="token" type="password" help="Only if the URL has none." />
       <Field

@@ -10,7 +10,8 @@ import {
   IInvitation,
   IRuntime,
   ISession,
-  IUsage
+  IUsage,
+  Parting
 } from '../api';
 import { Polling } from '../polling';
 import { IRuntimes } from '../tokens';
@@ -83,9 +84,17 @@ export class RuntimesModel implements IRuntimes, IDisposable {
     return this._api.invite(name);
   }
 
-  async disconnect(name: string, shutdown: boolean): Promise<void> {
-    await this._api.disconnect(name, shutdown);
+  async disconnect(name: string, parting: Parting): Promise<void> {
+    await this._api.disconnect(name, parting);
     await this.refresh();
+  }
+
+  async start(name: string): Promise<void> {
+    try {
+      await this._api.start(name);
+    } finally {
+      await this.refresh();
+    }
   }
 
   async restart(name: string): Promise<void> {

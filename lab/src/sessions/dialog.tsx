@@ -70,7 +70,8 @@ function Manage({ model }: { model: SessionsModel }): JSX.Element {
           runtime={runtime}
           list={model.of(runtime.name)}
           onShutDown={id => model.shutDown(runtime.name, id)}
-          onDisconnect={shutdown => model.disconnect(runtime.name, shutdown)}
+          onDisconnect={parting => model.disconnect(runtime.name, parting)}
+          onStart={() => model.start(runtime.name)}
           onRestart={() => model.restart(runtime.name)}
         />
       ))}

@@ -1,7 +1,7 @@
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { ApiError, IApiError, ISession } from '../api';
+import { ApiError, IApiError, ISession, Parting } from '../api';
 import { Polling } from '../polling';
 import { IRuntimes } from '../tokens';
 
@@ -49,8 +49,13 @@ export class SessionsModel implements IDisposable {
     await this._lookAfter(name);
   }
 
-  async disconnect(name: string, shutdown: boolean): Promise<void> {
-    await this.runtimes.disconnect(name, shutdown);
+  async disconnect(name: string, parting: Parting): Promise<void> {
+    await this.runtimes.disconnect(name, parting);
+    await this._lookAfter(name);
+  }
+
+  async start(name: string): Promise<void> {
+    await this.runtimes.start(name);
     await this._lookAfter(name);
   }
 

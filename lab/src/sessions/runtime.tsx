@@ -1,6 +1,6 @@
 import * as React from 'react';
 
-import { ApiError, IApiError, IRuntime } from '../api';
+import { ApiError, IApiError, IRuntime, Parting } from '../api';
 import { Problem } from '../problem';
 import { ISessionList } from './model';
 import { IQuestionProps, Question } from './question';
@@ -10,7 +10,8 @@ export interface IRuntimeSectionProps {
   runtime: IRuntime;
   list: ISessionList;
   onShutDown: (remoteId: string) => Promise<void>;
-  onDisconnect: (shutdown: boolean) => Promise<void>;
+  onDisconnect: (parting: Parting) => Promise<void>;
+  onStart: () => Promise<void>;
   onRestart: () => Promise<void>;
 }
 
@@ -52,6 +53,16 @@ export function RuntimeSection(props: IRuntimeSectionProps): JSX.Element {
         </span>
         <span className="rw-Runtime-address">{runtime.address}</span>
         {working && <span className="rw-Spinner" role="status" aria-label="Working" />}
+        {runtime.state === 'stopped' && (
+          <button
+            type="button"
+            className="rw-Small jp-mod-styled"
+            disabled={working}
+            onClick={() => void run(props.onStart)}
+          >
+            Start
+          </button>
+        )}
         <button
           type="button"
           className="rw-Small jp-mod-styled"
@@ -66,7 +77,7 @@ export function RuntimeSection(props: IRuntimeSectionProps): JSX.Element {
       )}
       {asking === 'disconnect' && (
         <Question
-          {...disconnectQuestion(runtime, shutdown => void run(() => props.onDisconnect(shutdown)))}
+          {...disconnectQuestion(runtime, parting => void run(() => props.onDisconnect(parting)))}
           onCancel={() => ask(null)}
         />
       )}
@@ -92,20 +103,23 @@ export function RuntimeSection(props: IRuntimeSectionProps): JSX.Element {
 
 /** Kernels can only be shut down where they can be reached. */
 function disconnectQuestion(
-  { name, state }: IRuntime,
-  disconnect: (shutdown: boolean) => void
+  { name, state, stoppable }: IRuntime,
+  disconnect: (parting: Parting) => void
 ): Pick<IQuestionProps, 'text' | 'choices'> {
+  const stop: IQuestionProps['choices'] =
+    stoppable && state !== 'stopped' ? [['Stop it', () => disconnect('stop')]] : [];
   if (state !== 'connected') {
     return {
       text: `Disconnect ${name}, for all your workspaces? Kernels that still run there go on.`,
-      choices: [[`Disconnect ${name}`, () => disconnect(false)]]
+      choices: [[`Disconnect ${name}`, () => disconnect('keep')], ...stop]
     };
   }
   return {
     text: `Disconnect ${name}, for all your workspaces? Its kernels can go on.`,
     choices: [
-      ['Keep kernels running', () => disconnect(false)],
-      ['Shut kernels down', () => disconnect(true)]
+      ['Keep kernels running', () => disconnect('keep')],
+      ['Shut kernels down', () => disconnect('shutdown')],
+      ...stop
     ]
   };
 }

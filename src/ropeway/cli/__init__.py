@@ -22,6 +22,7 @@ COMMANDS = {
     "runtime": "ropeway.cli.runtime:runtime",
     "invite": "ropeway.cli.invite:invite",
     "connect": "ropeway.cli.connect:connect",
+    "start": "ropeway.cli.connect:start",
     "disconnect": "ropeway.cli.connect:disconnect",
     "runtimes": "ropeway.cli.connect:runtimes",
     "run": "ropeway.cli.notebook:run",

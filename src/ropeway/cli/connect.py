@@ -1,4 +1,4 @@
-"""`ropeway connect`, `disconnect` and `runtimes`: the list of runtimes from the shell.
+"""`ropeway connect`, `start`, `disconnect` and `runtimes`: the list of runtimes from the shell.
 
 A workspace that runs notices a change within a second.
 """
@@ -6,21 +6,27 @@ A workspace that runs notices a change within a second.
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ropeway import config
-from ropeway.errors import RopewayError, TokenRefused
+from ropeway.errors import BadInput, RopewayError
 from ropeway.tls import parse_fingerprint
 from ropeway.workspace.address import HERE
 from ropeway.workspace.client import RuntimeClient
-from ropeway.workspace.connect import check_and_remember
+from ropeway.workspace.connect import check, check_and_remember
 from ropeway.workspace.providers import Site, provider_for
-from ropeway.workspace.remembered import Record, runtime_list
+from ropeway.workspace.registry import state_after
+from ropeway.workspace.remembered import Record, runtime_list, unknown_runtime
 from ropeway.workspace.running import find_root, running_workspace
 
 
@@ -29,26 +35,53 @@ from ropeway.workspace.running import find_root, running_workspace
 @click.option("--name", help="What to call the runtime; by default after its host.")
 @click.option("--token", default="", help="Its token, if the URL has none; - asks for it.")
 @click.option("--fingerprint", help="The one TLS certificate to accept, as sha256:AB:CD:….")
-def connect(url: str, name: str | None, token: str, fingerprint: str | None) -> None:
+@click.option("--server", default="", help="At a JupyterHub: which of your named servers.")
+@click.option("--profile", default="", help="At a JupyterHub: the slug of a profile to start.")
+@click.option(
+    "--option",
+    "pairs",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="At a JupyterHub: another option of its spawner, as text or JSON; may be repeated.",
+)
+def connect(
+    url: str,
+    name: str | None,
+    token: str,
+    fingerprint: str | None,
+    server: str,
+    profile: str,
+    pairs: tuple[str, ...],
+) -> None:
     """Connect the Jupyter server at URL as a runtime.
 
     URL may be any that a Jupyter server prints or a browser shows. The server is asked once, then
-    remembered, with its token, in a file that only you can read.
+    remembered, with its token, in a file that only you can read. With hub+ before the URL of a
+    JupyterHub, your server there is started first.
 
     \b
     Examples:
       ropeway connect 'http://gpu-box:8888/?token=abc' --name gpu
       ropeway connect https://hub.example/user/ann/lab --token -
+      ropeway connect hub+https://hub.example --server gpu --profile a100 --token -
       ropeway connect localhost:9999 --token abc
       ropeway connect https://gpu-box:9999 --token - --fingerprint sha256:AB:CD:…
     """
+    given: dict[str, Any] = {"server": server, "profile": profile}
+    options = {key: value for key, value in given.items() if value}
+    if pairs:
+        options["user_options"] = dict(_pair(pair) for pair in pairs)
     if token == "-":  # noqa: S105 (a request to be asked, not a token)
         token = click.prompt("Token", hide_input=True)
     timeout = config.load(Path.cwd())["runtimes.timeout"]
-    options = {"fingerprint": parse_fingerprint(fingerprint)} if fingerprint else None
-    record = asyncio.run(
-        check_and_remember(runtime_list(), url, token, name, options=options, timeout=timeout)
-    )
+    if fingerprint:
+        options["fingerprint"] = parse_fingerprint(fingerprint)
+    with _telling("Connecting") as tell:
+        record = asyncio.run(
+            check_and_remember(
+                runtime_list(), url, token, name, options=options, timeout=timeout, tell=tell
+            )
+        )
     shown = provider_for(record, Site()).shown
     click.echo(f"Connected {record.name} ({shown}).")
     click.echo(f"Use it: Connect ▸ {record.name} in a notebook, or --on {record.name} here.")
@@ -56,15 +89,82 @@ def connect(url: str, name: str | None, token: str, fingerprint: str | None) -> 
 
 @click.command()
 @click.argument("name")
-def disconnect(name: str) -> None:
-    """Forget the runtime NAME, for all your workspaces. What runs there goes on.
+def start(name: str) -> None:
+    """Start the runtime NAME again where it was stopped, and wait until it answers.
+
+    A JupyterHub's server is started with the profile that it was connected with. Other runtimes
+    are looked at, no more.
 
     \b
     Example:
-      ropeway disconnect gpu
+      ropeway start gpu
     """
+    record = _record(name)
+    timeout = config.load(Path.cwd())["runtimes.timeout"]
+    with _telling(f"Starting {name}") as tell:
+        asyncio.run(check(record, timeout=timeout, tell=tell))
+    click.echo(f"{name} runs.")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--stop", is_flag=True, help="Stop its server first, where Ropeway can.")
+def disconnect(name: str, stop: bool) -> None:
+    """Forget the runtime NAME, for all your workspaces. What runs there goes on.
+
+    \b
+    Examples:
+      ropeway disconnect gpu
+      ropeway disconnect gpu --stop            end its server, with all kernels
+    """
+    if stop:
+        record = _record(name)
+        with _telling(f"Stopping {name}") as tell:
+            asyncio.run(_stop(record, tell))
     runtime_list().remove(name)
-    click.echo(f"Disconnected {name}. Kernels that run there were left running.")
+    done = "Its server was stopped." if stop else "Kernels that run there were left running."
+    click.echo(f"Disconnected {name}. {done}")
+
+
+async def _stop(record: Record, tell: Callable[[str], None]) -> None:
+    timeout = config.load(Path.cwd())["runtimes.timeout"]
+    provider = provider_for(record, Site(timeout, tell=tell))
+    try:
+        await provider.stop()
+    finally:
+        await provider.aclose()
+
+
+def _record(name: str) -> Record:
+    if name == HERE:
+        raise BadInput(
+            "The runtime here starts and ends with the workspace.", hint="Start that: `ropeway`."
+        )
+    records = runtime_list().read()
+    if name not in records:
+        raise unknown_runtime(name, records)
+    return records[name]
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise BadInput(f"{text!r} is no option.", hint="Write --option KEY=VALUE.")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+@contextmanager
+def _telling(first: str) -> Iterator[Callable[[str], None]]:
+    """What says on stderr what goes on: in one line of a terminal, or line by line."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda sentence: click.echo(sentence, err=True)
+        return
+    with console.status(f"{first}…") as status:
+        yield lambda sentence: status.update(escape(sentence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +219,7 @@ async def _look(record: Record, timeout: float) -> Look:
         client.address = await provider.reach()
         specs, running = await asyncio.gather(client.kernelspecs(), client.kernels())
     except RopewayError as error:
-        state = "refused" if isinstance(error, TokenRefused) else "unreachable"
-        return Look(record.name, provider.shown, state, "", "", error.message)
+        return Look(record.name, provider.shown, state_after(error), "", "", error.message)
     finally:
         await client.aclose()
         await provider.aclose()

@@ -6,6 +6,7 @@ Pure: no network. `registry.py` asks the server whether the address is right.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
 
@@ -44,6 +45,15 @@ def parse_address(text: str, token: str = "") -> Address:
     all work; the part after the server's base URL is dropped. An explicit `token` wins over the
     one in the URL. Raises `BadInput`.
     """
+    return _parse(text, token, _base_path)
+
+
+def parse_base(text: str, token: str = "") -> Address:
+    """As `parse_address`, but the path is kept as it is. Raises `BadInput`."""
+    return _parse(text, token, lambda path: path)
+
+
+def _parse(text: str, token: str, base: Callable[[str], str]) -> Address:
     text = text.strip().strip("'\"<>")
     if not text:
         raise BadInput("No URL was given.", hint="Paste the URL that the Jupyter server printed.")
@@ -56,7 +66,7 @@ def parse_address(text: str, token: str = "") -> Address:
         raise BadInput(
             "The token has a character that no token has.", hint="Copy the real one, whole."
         )
-    url = urlunsplit((parts.scheme, _host(parts.netloc), _base_path(parts.path), "", ""))
+    url = urlunsplit((parts.scheme, _host(parts.netloc), base(parts.path), "", ""))
     return Address(url.rstrip("/"), given)
 
 
@@ -118,7 +128,8 @@ def _base_path(path: str) -> str:
     if "hub" in segments and "user" not in segments:
         raise BadInput(
             f"/{'/'.join(segments)} is a page of the JupyterHub itself, not of a server.",
-            hint="Open your server there and paste its own URL, which holds /user/NAME/.",
+            hint="Paste your server's own URL, which holds /user/NAME/, or let Ropeway start it: "
+            "put hub+ before the Hub's URL, as in hub+https://hub.example.",
         )
     if "user" in segments:  # a JupyterHub user server: a person may well be called "lab"
         start = segments.index("user") + 2

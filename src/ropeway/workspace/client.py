@@ -6,12 +6,7 @@ every fault becomes one of our errors.
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -20,29 +15,25 @@ import httpx
 from ropeway import tls, wire
 from ropeway.errors import KernelGone, NotJupyter, RopewayError, TokenRefused, Unreachable
 from ropeway.workspace.address import Address
+from ropeway.workspace.http import (
+    ANSWER_BYTES,
+    FAULTS,
+    Response,
+    TooMuch,
+    new_client,
+    send,
+    unreachable,
+)
 from ropeway.workspace.offered import checked_usage, offered_kernels
 
 START_TIMEOUT = 90.0
 """Seconds a kernel may take to start or restart on its runtime."""
 
 
-ANSWER_BYTES = 8_000_000
-"""The largest answer that is read: a strange server may answer without an end."""
+_NO_REASONS = ("no reason given", "Forbidden")
 
 PICTURE_BYTES = 200_000
 """The largest logo."""
-
-
-class _TooMuch(Exception):
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class _Response:
-    status: int
-    path: str
-    headers: Mapping[str, str]
-    content: bytes
 
 
 class RuntimeClient:
@@ -177,8 +168,8 @@ class RuntimeClient:
         if response.status == 204 or not response.content:
             return None
         try:
-            return json.loads(response.content, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
+            return response.json()
+        except ValueError as error:
             raise self._not_jupyter("it answers something else than JSON") from error
 
     async def _send(
@@ -188,24 +179,20 @@ class RuntimeClient:
         body: Any = None,
         timeout: float | None = None,
         most: int = ANSWER_BYTES,
-    ) -> _Response:
-        extra: dict[str, Any] = {"headers": self.headers}
-        if body is not None:
-            extra["json"] = body
-        seconds = timeout or self._timeout
-        extra["timeout"] = httpx.Timeout(seconds, connect=min(seconds, 5.0))
+    ) -> Response:
         try:
-            async with (
-                asyncio.timeout(seconds + 5),  # httpx counts from one piece to the next
-                self._connections().stream(method, url, **extra) as answer,
-            ):
-                content = await _read(answer, most)
-                response = _Response(answer.status_code, answer.url.path, answer.headers, content)
-        except _TooMuch:
+            response = await send(
+                self._connections(),
+                method,
+                url,
+                headers=self.headers,
+                body=body,
+                seconds=timeout or self._timeout,
+                most=most,
+            )
+        except TooMuch:
             raise self._not_jupyter("it answers without an end") from None
-        except TimeoutError as error:
-            raise self.unreachable(error) from error
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, RuntimeError) as error:
+        except FAULTS as error:
             raise (await tls.refusal(url, error) or self.unreachable(error)) from error
         if 200 <= response.status < 300:
             return response
@@ -215,16 +202,17 @@ class RuntimeClient:
         """The open connections: those of another pin are never used again."""
         pin = self.address.fingerprint
         if pin not in self._http:
-            self._http[pin] = httpx.AsyncClient(
-                follow_redirects=False,
-                verify=self.tls,
-                trust_env=False,  # as for the WebSocket, which knows no proxies
-            )
+            self._http[pin] = new_client(pin)
         return self._http[pin]
 
-    def _refusal(self, response: _Response) -> RopewayError:
+    def _refusal(self, response: Response) -> RopewayError:
         status = response.status
         where = f"The server at {self.address.shown}"
+        if status == 403 and (said := self._reason(response)) not in _NO_REASONS:
+            return TokenRefused(
+                f"{where} refuses that: {said}",
+                hint="Ask who runs it what this token may do there.",
+            )
         if status in (401, 403) or (status in (301, 302) and "login" in _location(response)):
             if self.address.token:
                 return TokenRefused(
@@ -245,12 +233,12 @@ class RuntimeClient:
             )
         return self._not_jupyter(f"it answers {status} to {response.path}")
 
-    def _reason(self, response: _Response) -> str:
+    def _reason(self, response: Response) -> str:
         """The server's own words, should it not repeat our token in them."""
         try:
-            body = json.loads(response.content)
+            body = response.json()
             words = str(body.get("message") or body.get("reason") or "no reason given")[:300]
-        except (ValueError, AttributeError, RecursionError):
+        except (ValueError, AttributeError):
             return "no reason given"
         token = self.address.token
         return words.replace(token, "…") if token else words
@@ -263,46 +251,12 @@ class RuntimeClient:
 
     def unreachable(self, error: BaseException) -> Unreachable:
         """The error for an address where nothing, or nothing in time, answers."""
-        if isinstance(error, (httpx.TimeoutException, TimeoutError)):
-            why = "it does not answer in time"
-        else:
-            why = _cause(error)
-        return Unreachable(
-            f"The server at {self.address.shown} cannot be reached: {why}.",
-            hint="Is it running, and is that host and port reachable from this machine?",
-        )
+        return unreachable(f"The server at {self.address.shown}", error)
 
 
 def _kernel_path(kernel_id: str) -> str:
     return f"/api/kernels/{quote(kernel_id, safe='')}"
 
 
-def _location(response: _Response) -> str:
+def _location(response: Response) -> str:
     return str(response.headers.get("location", ""))
-
-
-async def _read(answer: httpx.Response, most: int) -> bytes:
-    pieces, total = [], 0
-    async for piece in answer.aiter_bytes():
-        total += len(piece)
-        if total > most:
-            raise _TooMuch
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def _no_constant(word: str) -> None:
-    """NaN and Infinity are no JSON: passed on, they would break every page's list."""
-    raise ValueError(word)
-
-
-def _cause(error: BaseException) -> str:
-    """The system's own words (connection refused, name not known) beneath an httpx error."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError) and seen.strerror:
-            # asyncio writes the address into strerror; the number has the plain words.
-            number = seen.errno or 0
-            return (os.strerror(number) if number > 0 else seen.strerror).lower()
-        seen = seen.__cause__ or seen.__context__
-    return str(error).lower().rstrip(".") or type(error).__name__

@@ -41,10 +41,14 @@ async def check_and_remember(
 async def check(
     record: Record, *, timeout: float, tell: Callable[[str], None] = lambda sentence: None
 ) -> None:
-    """Reach a runtime once and let go of it. Raises `RopewayError` when it is none."""
+    """Start a runtime if need be, reach it and let go of it.
+
+    Raises `RopewayError` when it is none.
+    """
     provider = provider_for(record, Site(timeout, tell=tell))
     client = RuntimeClient(record.name, None, timeout)
     try:
+        await provider.start()
         client.address = await provider.reach()
         await client.check()
     finally:

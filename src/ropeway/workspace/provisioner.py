@@ -28,6 +28,8 @@ from ropeway.workspace.registry import Runtime
 from ropeway.workspace.road import Road
 from ropeway.workspace.sdk import bootstrap_code, silent
 
+OUT_OF_REACH = ("unreachable", "refused", "stopped")
+
 
 class RuntimeProvisioner(KernelProvisionerBase):
     """Starts, watches and ends one kernel on a runtime."""
@@ -136,7 +138,7 @@ class RuntimeProvisioner(KernelProvisionerBase):
 
     async def _delete(self, client: RuntimeClient, remote_id: str) -> None:
         runtime = self._home().registry.runtimes.get(self.runtime)
-        if runtime is not None and runtime.state in ("unreachable", "refused"):
+        if runtime is not None and runtime.state in OUT_OF_REACH:
             self.log.warning("kernel %s may go on: %s", self.kernel_id, runtime.detail)
             return
         try:
@@ -336,7 +338,7 @@ class RuntimeProvisioner(KernelProvisionerBase):
 
     def _runtime(self) -> Runtime:
         runtime = self._home().registry.get(self.runtime)
-        if runtime.state in ("unreachable", "refused"):
+        if runtime.state in OUT_OF_REACH:
             raise Unreachable(
                 f"Runtime {self.runtime} is {runtime.state}: {runtime.detail}",
                 hint="Bring it back, or choose another runtime under Connect.",

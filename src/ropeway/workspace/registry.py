@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from ropeway import wire
-from ropeway.errors import BadInput, RopewayError, TokenRefused
+from ropeway.errors import BadInput, RopewayError, Stopped, TokenRefused, Unreachable
 from ropeway.workspace.address import HERE
 from ropeway.workspace.client import RuntimeClient
 from ropeway.workspace.connect import check_and_remember
@@ -26,6 +26,13 @@ from ropeway.workspace.specs import SpecCache
 log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 1.0
+
+
+def state_after(error: RopewayError) -> str:
+    """The state of a runtime that could not be looked at."""
+    if isinstance(error, TokenRefused):
+        return "refused"
+    return "stopped" if isinstance(error, Stopped) else "unreachable"
 
 
 class Runtime:
@@ -60,6 +67,7 @@ class Runtime:
             self.kernels,
             self.default_kernel,
             sessions,
+            self.provider.stoppable,
         )
 
     def _told(self, sentence: str) -> None:
@@ -148,15 +156,36 @@ class Registry:
             self._drop(runtime.name, forget=False)
         await self.adopt(runtime)
 
-    def disconnect(self, name: str) -> None:
-        """Forget a runtime; its kernels are left running. Raises `UnknownRuntime`, `BadInput`."""
+    async def start_runtime(self, name: str) -> Runtime:
+        """Start a runtime that was stopped, and look at it. Raises `RopewayError`."""
+        runtime = self.get(name)
+        try:
+            async with runtime.turn:
+                runtime.state, runtime.detail = "connecting", ""
+                await runtime.provider.start()
+        except RopewayError as error:
+            self._lost(runtime, error)
+            raise
+        await self.look(runtime)
+        return runtime
+
+    async def disconnect(self, name: str, *, stop: bool = False) -> None:
+        """Forget a runtime; its kernels are left running unless it is to `stop` first.
+
+        Raises `UnknownRuntime`, `BadInput`, or why it cannot be stopped; then it stays.
+        """
         if name == HERE:
             raise BadInput(
                 "The runtime here belongs to this machine and cannot be disconnected.",
                 hint="Switch the notebook to another runtime, or shut its kernel down.",
             )
+        if stop:
+            runtime = self.get(name)
+            async with runtime.turn:
+                await runtime.provider.stop()
         self._remembered.remove(name)
-        self._drop(name)
+        if name in self.runtimes:  # or its watcher was quicker
+            self._drop(name)
 
     async def look(self, runtime: Runtime) -> None:
         """Reach a runtime, ask how it is and what kernels it offers. Never raises."""
@@ -164,11 +193,10 @@ class Registry:
             async with runtime.turn:
                 await self._look(runtime)
         except RopewayError as error:
-            refused = isinstance(error, TokenRefused)
-            self._lost(runtime, "refused" if refused else "unreachable", error.message)
+            self._lost(runtime, error)
         except Exception:
             log.exception("could not look at runtime %s", runtime.name)
-            self._lost(runtime, "unreachable", "It could not be looked at; the log says why.")
+            self._lost(runtime, Unreachable("It could not be looked at; the log says why."))
 
     async def _look(self, runtime: Runtime) -> None:
         begun = time.monotonic()
@@ -187,8 +215,9 @@ class Registry:
         runtime.state, runtime.detail = "connected", ""
         self.on_reached(runtime)
 
-    def _lost(self, runtime: Runtime, state: str, detail: str) -> None:
-        runtime.state, runtime.detail, runtime.running = state, detail, None
+    def _lost(self, runtime: Runtime, error: RopewayError) -> None:
+        runtime.state, runtime.detail = state_after(error), error.message
+        runtime.running = None
         if not runtime.kernels:
             runtime.kernels, runtime.default_kernel = self.specs.cached(runtime.name)
 

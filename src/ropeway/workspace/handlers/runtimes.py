@@ -28,14 +28,19 @@ class RuntimesHandler(RopewayHandler):
 
     @web.authenticated
     async def post(self) -> None:
-        """Connect `{"url", "token"?, "name"?, "fingerprint"?}`; answers 201, a `wire.Runtime`."""
+        """Connect `{"url", "token"?, "name"?, "fingerprint"?, "options"?}`.
+
+        Answers 201 and a `wire.Runtime`.
+        """
         body = self.body()
-        pinned = self.text(body, "fingerprint")
+        options = body.get("options") or {}
+        if not isinstance(options, dict):
+            raise BadInput("options must be an object.")
+        if pinned := self.text(body, "fingerprint"):
+            options = {**options, "fingerprint": parse_fingerprint(pinned)}
+        name = self.text(body, "name") or None
         runtime = await self.home.registry.connect(
-            self.text(body, "url"),
-            self.text(body, "token"),
-            self.text(body, "name") or None,
-            {"fingerprint": parse_fingerprint(pinned)} if pinned else None,
+            self.text(body, "url"), self.text(body, "token"), name, options
         )
         self.answer(wire.to_json(runtime.model()), 201)
 
@@ -45,13 +50,27 @@ class RuntimeHandler(RopewayHandler):
 
     @web.authenticated
     async def delete(self, name: str) -> None:
-        """Disconnect; with `?shutdown=1` this workspace's kernels there are ended first."""
+        """Disconnect; with `?shutdown=1` this workspace's kernels there are ended first.
+
+        With `?stop=1` what stands at the other end is stopped.
+        """
         runtime = self.home.registry.get(name)
         if self.get_query_argument("shutdown", "0") == "1" and name != HERE:
             await sessions.shut_down_all(self.serverapp.kernel_manager, runtime.name)
-        self.home.registry.disconnect(name)
+        stop = self.get_query_argument("stop", "0") == "1"
+        await self.home.registry.disconnect(name, stop=stop)
         self.set_status(204)
         self.finish()
+
+
+class StartHandler(RopewayHandler):
+    """Start of a runtime that was stopped."""
+
+    @web.authenticated
+    async def post(self, name: str) -> None:
+        """Answers a `wire.Runtime` once it runs; what is done meanwhile is its `detail`."""
+        runtime = await self.home.registry.start_runtime(name)
+        self.answer(wire.to_json(runtime.model(sessions.count(name))))
 
 
 class RestartHandler(RopewayHandler):
@@ -124,6 +143,7 @@ _ID = r"([0-9A-Za-z-]+)"
 HANDLERS = [
     (r"/ropeway/api/runtimes", RuntimesHandler),
     (rf"/ropeway/api/runtimes/{_NAME}", RuntimeHandler),
+    (rf"/ropeway/api/runtimes/{_NAME}/start", StartHandler),
     (rf"/ropeway/api/runtimes/{_NAME}/restart", RestartHandler),
     (rf"/ropeway/api/runtimes/{_NAME}/usage", UsageHandler),
     (rf"/ropeway/api/runtimes/{_NAME}/kernels", KernelsHandler),

@@ -16,6 +16,8 @@ from ropeway.workspace.remembered import Record
 PROVIDERS = {
     "http": "url:Url",
     "https": "url:Url",
+    "hub+http": "hub:Hub",
+    "hub+https": "hub:Hub",
     "join": "joined:Joined",
 }
 """Scheme -> `module:class`; imported when first needed."""

@@ -29,7 +29,7 @@ class Site:
 
 
 class Provider(ABC):
-    """How one runtime is reached: `reach` it, again and again, and `aclose` it.
+    """How one runtime is reached: `start` it, `reach` it, again and again, and `aclose` it.
 
     A provider holds what it needs to keep the runtime's server at an address (a tunnel, a
     process) and brings it back by itself. Everything that happens inside the runtime, kernels
@@ -69,6 +69,12 @@ class Provider(ABC):
 
         Called before every look, by one caller at a time: quick when all is well. Raises
         `RopewayError` when the runtime cannot be reached; then the next call tries again.
+        """
+
+    async def start(self) -> None:  # noqa: B027 (most have nothing to start)
+        """Bring up what stands at the other end, on request. Raises `RopewayError`.
+
+        Connecting asks for it too; `reach` never starts what was stopped on purpose.
         """
 
     async def stop(self) -> None:

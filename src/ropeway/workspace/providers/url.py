@@ -18,6 +18,12 @@ class Url(Provider):
     @classmethod
     def read(cls, text: str, token: str, options: dict[str, Any]) -> tuple[str, str]:
         """See `parse_address`; the option `fingerprint` pins the server's TLS certificate."""
+        if strange := sorted(options.keys() - {"fingerprint"}):
+            raise BadInput(
+                f"A Jupyter server's URL takes no {', '.join(strange)}.",
+                hint="These are for a JupyterHub: put hub+ before its URL, as in "
+                "hub+https://hub.example.",
+            )
         address = parse_address(text, token)
         pinned = options.get("fingerprint")
         if pinned and parse_fingerprint(pinned) and not address.url.startswith("https://"):
