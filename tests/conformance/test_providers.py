@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from conformance.case import Case
+from conformance.cases_ssh import SshMachine
 from conformance.cases_url import KernelGateway, PlainServer
 from ropeway import config
 from ropeway.errors import BadInput, RopewayError
@@ -22,7 +23,7 @@ from ropeway.workspace.provisioner import RuntimeProvisioner
 from ropeway.workspace.registry import Runtime
 from ropeway.workspace.remembered import runtime_list
 
-CASES = (PlainServer, KernelGateway)
+CASES = (PlainServer, KernelGateway, SshMachine)
 TRUTH_SECONDS = 15
 """Both sides tell the truth about a link within this time."""
 
@@ -30,6 +31,8 @@ TRUTH_SECONDS = 15
 @pytest.fixture(params=CASES, ids=lambda case: case.__name__)
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     """One provider's runtime, running."""
+    if request.param is SshMachine:
+        SshMachine.prepared = request.getfixturevalue("prepared_home")
     made: Case = request.param(tmp_path / "case")
     made.folder.mkdir()
     try:

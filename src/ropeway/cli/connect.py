@@ -6,12 +6,15 @@ A workspace that runs notices a change within a second.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ropeway import config
 from ropeway.errors import RopewayError, TokenRefused
@@ -27,25 +30,49 @@ from ropeway.workspace.running import find_root, running_workspace
 @click.argument("url")
 @click.option("--name", help="What to call the runtime; by default after its host.")
 @click.option("--token", default="", help="Its token, if the URL has none; - asks for it.")
-def connect(url: str, name: str | None, token: str) -> None:
-    """Connect the Jupyter server at URL as a runtime.
+@click.option(
+    "--ssh-config",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    help="For ssh://: an ssh_config to use instead of your own.",
+)
+def connect(url: str, name: str | None, token: str, ssh_config: str | None) -> None:
+    """Connect the Jupyter server at URL, or the machine at ssh://user@host, as a runtime.
 
     URL may be any that a Jupyter server prints or a browser shows. The server is asked once, then
-    remembered, with its token, in a file that only you can read.
+    remembered, with its token, in a file that only you can read. On a machine that SSH reaches a
+    runtime is installed once and started; ssh:// takes a port and a folder too.
 
     \b
     Examples:
       ropeway connect 'http://gpu-box:8888/?token=abc' --name gpu
+      ropeway connect ssh://ann@gpu-box --name gpu
       ropeway connect https://hub.example/user/ann/lab --token -
       ropeway connect localhost:9999 --token abc
     """
     if token == "-":  # noqa: S105 (a request to be asked, not a token)
         token = click.prompt("Token", hide_input=True)
     timeout = config.load(Path.cwd())["runtimes.timeout"]
-    record = asyncio.run(check_and_remember(runtime_list(), url, token, name, timeout=timeout))
+    options = {"config": ssh_config} if ssh_config else {}
+    with told_live() as tell:
+        record = asyncio.run(
+            check_and_remember(
+                runtime_list(), url, token, name, options=options, timeout=timeout, tell=tell
+            )
+        )
     shown = provider_for(record, Site()).shown
     click.echo(f"Connected {record.name} ({shown}).")
     click.echo(f"Use it: Connect ▸ {record.name} in a notebook, or --on {record.name} here.")
+
+
+@contextmanager
+def told_live() -> Iterator[Callable[[str], None]]:
+    """What goes on, on stderr: a line that changes in a terminal, a line each elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda sentence: click.echo(f"{sentence}…", err=True)
+        return
+    with console.status("Connecting…") as status:
+        yield lambda sentence: status.update(Text(f"{sentence}…"))
 
 
 @click.command()
@@ -107,7 +134,7 @@ async def _look_at_all(timeout: float) -> list[Look]:
 
 
 async def _look(record: Record, timeout: float) -> Look:
-    provider = provider_for(record, Site(timeout))
+    provider = provider_for(record, Site(timeout, start=False))
     client = RuntimeClient(record.name, None, timeout)
     try:
         client.address = await provider.reach()

@@ -64,14 +64,20 @@ def serve(
     port: int = 0,
     retries: int = 0,
     token: str = "",
+    idle: int = 0,
     started: Callable[[Listening], None],
 ) -> None:
-    """Run a runtime until it is stopped; `started` hears once it listens. Raises `PortInUse`."""
+    """Run a runtime until it is stopped; `started` hears once it listens. Raises `PortInUse`.
+
+    With `idle` it also ends after so many seconds without kernels and without requests.
+    """
     token = token or secrets.token_hex(24)
     if not retries:
         check_port(host, port)
     port = port or free_port(host)
-    app: Any = RuntimeServer.instance(config=runtime_config(root, host, port, token, retries))
+    settings = runtime_config(root, host, port, token, retries)
+    settings.ServerApp.shutdown_no_activity_timeout = idle
+    app: Any = RuntimeServer.instance(config=settings)
     app.initialize(argv=[])
     hide_tokens(app.log)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -16,6 +16,7 @@ from ropeway.workspace.remembered import Record
 PROVIDERS = {
     "http": "url:Url",
     "https": "url:Url",
+    "ssh": "ssh:Ssh",
 }
 """Scheme -> `module:class`; imported when first needed."""
 

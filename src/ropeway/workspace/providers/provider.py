@@ -17,13 +17,15 @@ class Site:
     """What home gives a provider.
 
     `door` is the loopback port behind which home's services stand, 0 where none is open; `tell`
-    hears what goes on, a sentence at a time; `changed` asks for a look at the runtime now.
+    hears what goes on, a sentence at a time; `changed` asks for a look at the runtime now. Without
+    `start` a runtime that does not run is left so: somebody only wants to know.
     """
 
     timeout: float = 10.0
     door: int = 0
     tell: Callable[[str], None] = lambda sentence: None
     changed: Callable[[], None] = lambda: None
+    start: bool = True
 
 
 class Provider(ABC):
