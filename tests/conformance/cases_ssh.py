@@ -18,7 +18,7 @@ class SshMachine(Case):
     kind = "ssh"
     stoppable = True
     prepared: Path
-    """The home where a runtime was installed (fixture `prepared_home`)."""
+    """The home where a runtime was installed (fixture `installed`)."""
 
     def start(self) -> None:
         """Start its sshd."""
@@ -53,4 +53,4 @@ class SshMachine(Case):
 
     def stopped(self) -> bool:
         """Nothing but the connection itself is left there."""
-        return [p for p in self.machine.processes() if p.name() != "cat"] == []
+        return self.machine.processes(connections=False) == []

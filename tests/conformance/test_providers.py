@@ -32,7 +32,7 @@ TRUTH_SECONDS = 15
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     """One provider's runtime, running."""
     if request.param is SshMachine:
-        SshMachine.prepared = request.getfixturevalue("prepared_home")
+        SshMachine.prepared, _ = request.getfixturevalue("installed")
     made: Case = request.param(tmp_path / "case")
     made.folder.mkdir()
     try:

@@ -21,6 +21,7 @@ SSHD = "/usr/sbin/sshd"
 ALIAS = "gpu-box"
 """What the machine is called in the ssh_config that leads to it."""
 
+_KEEPERS = ("sh", "bash", "cat", "sleep")
 _PASSED = ("PIP_", "UV_", "HTTP", "NO_PROXY", "SSL_", "http", "no_proxy")
 """What a machine may know of the package index: it reaches the same one as this machine."""
 
@@ -53,6 +54,8 @@ class FarMachine:
     def start(self, *prefix: str) -> None:
         """Make what it needs, and listen; `prefix` is a command that runs the sshd."""
         self.state.mkdir(parents=True, mode=0o700)
+        # A login shell that talks disturbs nobody.
+        (self.home / ".bashrc").write_text("echo Welcome to the cluster\necho quota: 3% >&2\n")
         if self.prepared is not None:
             there = self.prepared / ".local/share/ropeway/runtime"
             (self.state / "runtime").symlink_to(there)
@@ -112,13 +115,23 @@ class FarMachine:
         found = self.state.glob("workspaces/*/detached.json")
         return [json.loads(path.read_text()) for path in found]
 
-    def processes(self) -> list[psutil.Process]:
-        """The runtimes, kernels and installations that run there."""
+    def processes(self, *, connections: bool = True) -> list[psutil.Process]:
+        """What runs there; without `connections` what is no part of one."""
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 own = process.environ().get("HOME") == str(self.home)
-                if own and process.status() != psutil.STATUS_ZOMBIE:
+                dead = process.status() == psutil.STATUS_ZOMBIE
+                if own and not dead and (connections or process.name() not in _KEEPERS):
+                    found.append(process)
+        return found
+
+    def home_side(self) -> list[psutil.Process]:
+        """The `ssh` processes on this side that lead there."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.name() == "ssh" and str(self.config) in process.cmdline():
                     found.append(process)
         return found
 
@@ -169,3 +182,42 @@ class FarMachine:
 def _make_key(path: Path) -> None:
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)]
     subprocess.run(command, check=True, timeout=30)
+
+
+class FarNetwork:
+    """A network of its own for a `FarMachine`, whose cable can be pulled; needs root."""
+
+    ADDRESS = "10.97.12.2"
+
+    def __init__(self) -> None:
+        self.name = f"ropeway{os.getpid() % 100000}"
+        self.prefix = ("ip", "netns", "exec", self.name)
+        """The command that runs a program there."""
+
+    def start(self) -> None:
+        """Lay the cable."""
+        here, there = f"{self.name[-8:]}a", f"{self.name[-8:]}b"
+        _ip("netns", "add", self.name)
+        _ip("link", "add", here, "type", "veth", "peer", "name", there, "netns", self.name)
+        _ip("addr", "add", "10.97.12.1/30", "dev", here)
+        _ip("link", "set", here, "up")
+        _ip("-n", self.name, "addr", "add", f"{self.ADDRESS}/30", "dev", there)
+        _ip("-n", self.name, "link", "set", "lo", "up")
+        self._there = there
+        self.mend()
+
+    def cut(self) -> None:
+        """Pull the cable: nobody is told."""
+        _ip("-n", self.name, "link", "set", self._there, "down")
+
+    def mend(self) -> None:
+        """Put it back."""
+        _ip("-n", self.name, "link", "set", self._there, "up")
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        subprocess.run(["ip", "netns", "del", self.name], check=False, timeout=30)
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, timeout=30)

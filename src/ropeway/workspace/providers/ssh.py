@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ropeway.errors import BadInput, Unreachable
+from ropeway.errors import BadInput, RopewayError, Unreachable
 from ropeway.workspace.address import Address
 from ropeway.workspace.process import Server
 from ropeway.workspace.providers.far_side import FarSide
@@ -71,12 +71,20 @@ class Ssh(Provider):
         if self._stopped:
             raise self._gone("was stopped")
         async with self._turn:
-            if self._connection is None or not self._connection.alive:
-                await self._log_in()
-            if self._server is None or not await self._answers():
-                await self._settle()
-            assert self._server is not None
-            return Address(f"http://127.0.0.1:{self._port.number}", self._server.token)
+            try:
+                return await self._reached()
+            except RopewayError:
+                if self._connection is None or await self._connection.stands():
+                    raise
+                return await self._reached()  # it died in that very moment: a fresh one may do
+
+    async def _reached(self) -> Address:
+        if self._connection is None or not self._connection.alive:
+            await self._log_in()
+        if self._server is None or not await self._answers():
+            await self._settle()
+        assert self._server is not None
+        return Address(f"http://127.0.0.1:{self._port.number}", self._server.token)
 
     async def stop(self) -> None:
         """End the far runtime with its kernels, for all who use it."""
@@ -144,12 +152,15 @@ class Ssh(Provider):
             await self._port.let_go()
             if await connection.bring(self._port.number, far_port):
                 self._brought = far_port
-                return
-        await self._port.hold()
-        raise Unreachable(
-            f"{self._name} lets no port through SSH.",
-            hint="Its SSH server must allow forwarding: AllowTcpForwarding and PermitOpen.",
-        )
+                break
+        # The far side says no only when somebody comes through.
+        if not self._brought or not await self._answers():
+            await self._hang_up()
+            await self._port.hold()
+            raise Unreachable(
+                f"{self._name} lets no port through SSH.",
+                hint="Its SSH server must allow forwarding: AllowTcpForwarding and PermitOpen.",
+            )
 
     async def _answers(self) -> bool:
         """Whether a web server answers behind our port; one that keeps silent raises."""
