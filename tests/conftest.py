@@ -8,9 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ropeway.workspace.connect import check
-from ropeway.workspace.remembered import Record
-from support.far_machine import ALIAS, FarMachine
 from support.servers import Server, plain_jupyter, workspace
 
 
@@ -74,6 +71,11 @@ def own_gpu(tmp_path: Path, work: Server) -> Iterator[Callable[[str], Server]]:
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """The home of a far machine on which connecting installed a runtime, and what was told."""
+    # Imported here: the tests of kernel and runtime also run where no workspace is.
+    from ropeway.workspace.connect import check
+    from ropeway.workspace.remembered import Record
+    from support.far_machine import ALIAS, FarMachine
+
     machine = FarMachine(tmp_path_factory.mktemp("installed"))
     told: list[str] = []
     try:

@@ -112,7 +112,7 @@ class FarMachine:
 
     def servers(self) -> list[dict[str, Any]]:
         """What the state files of its runtimes say."""
-        found = self.state.glob("workspaces/*/detached.json")
+        found = self.state.glob("workspaces/*/detached-*.json")
         return [json.loads(path.read_text()) for path in found]
 
     def processes(self, *, connections: bool = True) -> list[psutil.Process]:

@@ -127,14 +127,32 @@ async def test_a_half_installed_environment_counts_for_nothing(bare: FarMachine)
     assert not half.exists()
 
 
+def fake_uv(machine: FarMachine, seconds: float) -> None:
+    """A uv that makes no environment, after a while."""
+    there = machine.folder / "bin"
+    there.mkdir()
+    (there / "uv").write_text(f'#!/bin/sh\n[ "$1" = venv ] && sleep {seconds}\nexit 1\n')
+    (there / "uv").chmod(0o755)
+    machine.path = f"{there}:{machine.path}"
+
+
+async def test_an_environment_that_broke_is_made_anew(bare: FarMachine) -> None:
+    """An environment whose Python was taken away counts no longer."""
+    fake_uv(bare, 0)
+    bare.start()
+    there = bare.state / "runtime" / environment_key()
+    (there / "bin").mkdir(parents=True)
+    (there / "complete").write_text("")
+    (there / "bin/python").symlink_to("/no/such/python")
+    async with provider(bare) as far:
+        with pytest.raises(RopewayError, match="could not be installed"):
+            await far.reach()
+    assert not there.exists()
+
+
 async def test_two_installations_at_once_share_the_work(bare: FarMachine) -> None:
     """Who comes while another installs waits for it, and does not disturb it."""
-    slow = bare.folder / "bin"
-    slow.mkdir()
-    fake = '#!/bin/sh\n[ "$1" = venv ] && sleep 1\nexit 1\n'
-    (slow / "uv").write_text(fake)
-    (slow / "uv").chmod(0o755)
-    bare.path = f"{slow}:{bare.path}"
+    fake_uv(bare, 1)
     bare.start()
     told: list[str] = []
 
@@ -149,17 +167,28 @@ async def test_two_installations_at_once_share_the_work(bare: FarMachine) -> Non
     assert any("another connection" in sentence for sentence in told)
 
 
-async def test_an_old_python_is_told(bare: FarMachine) -> None:
-    """A machine without a Python that is new enough is told, with the one that was found."""
-    old = bare.folder / "bin"
-    old.mkdir()
+@pytest.mark.parametrize(
+    ("python", "told"),
+    [
+        (
+            "[ $1 = -V ] && echo Python 3.8.10\nexit 1",
+            r"Python 3\.10 or newer.*3\.8\.10 is too old",
+        ),
+        ('case "$2" in *ensurepip*) exit 1 ;; esac', "cannot make environments"),
+    ],
+    ids=["old", "without venv"],
+)
+async def test_a_python_that_does_not_fit_is_told(bare: FarMachine, python: str, told: str) -> None:
+    """A Python that is too old, or cannot make environments, is told as such."""
+    there = bare.folder / "bin"
+    there.mkdir()
     for name in ("python", "python3", *(f"python3.{minor}" for minor in range(10, 15))):
-        (old / name).write_text('#!/bin/sh\n[ "$1" = -V ] && echo Python 3.8.10\nexit 1\n')
-        (old / name).chmod(0o755)
-    bare.path = f"{old}:/usr/bin:/bin"
+        (there / name).write_text(f"#!/bin/sh\n{python}\n")
+        (there / name).chmod(0o755)
+    bare.path = f"{there}:/usr/bin:/bin"
     bare.start()
     async with provider(bare) as far:
-        with pytest.raises(MissingPackage, match=r"Python 3\.10 or newer.*3\.8\.10 is too old"):
+        with pytest.raises(MissingPackage, match=told):
             await far.reach()
 
 

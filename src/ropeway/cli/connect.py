@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ropeway import config
-from ropeway.errors import RopewayError, TokenRefused
+from ropeway.errors import BadInput, RopewayError, TokenRefused
 from ropeway.workspace.address import HERE
 from ropeway.workspace.client import RuntimeClient
 from ropeway.workspace.connect import check_and_remember
@@ -52,6 +52,8 @@ def connect(url: str, name: str | None, token: str, ssh_config: str | None) -> N
     if token == "-":  # noqa: S105 (a request to be asked, not a token)
         token = click.prompt("Token", hide_input=True)
     timeout = config.load(Path.cwd())["runtimes.timeout"]
+    if ssh_config and not url.strip().lower().startswith("ssh://"):
+        raise BadInput("--ssh-config is for addresses that begin with ssh://.")
     options = {"config": ssh_config} if ssh_config else {}
     with told_live() as tell:
         record = asyncio.run(

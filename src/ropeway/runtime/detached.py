@@ -7,14 +7,16 @@ Run on the lent machine by whoever came there, over SSH say. ACTION is
 - `look`: start nothing;
 - `stop`: end it with its kernels.
 
-There is one runtime for each user and folder. The answer is one line `ropeway: {...}` on stdout:
-`{"server": {"url", "token", "pid"}}`, `{"server": null}` where none runs, or `{"error": {...}}`.
-The token stands there and in a private file, on no command line.
+There is one runtime for each user and folder of a machine. The answer is one line on stdout,
+`ropeway: ` and JSON: `{"server": {"url", "token", "pid"}}`, `{"server": null}` where none runs, or
+`{"error": {...}}`. The token stands there and in a private file, on no command line.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import socket
 import subprocess
 import sys
 import time
@@ -37,10 +39,12 @@ class Detached:
     def __init__(self, folder: Path, idle: int) -> None:
         self.folder = folder.resolve()
         home = config.workspace_state_dir(self.folder)
-        self._state = home / "detached.json"
-        self._pid = home / "detached.pid"
-        self._log = home / "detached.log"
-        self._stopped = home / "detached.stopped"
+        # Machines of a cluster often share their home folders.
+        name = "detached-" + re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
+        self._state = home / f"{name}.json"
+        self._pid = home / f"{name}.pid"
+        self._log = home / f"{name}.log"
+        self._stopped = home / f"{name}.stopped"
         self._idle = idle
         self._lock = home
 

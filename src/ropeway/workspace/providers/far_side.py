@@ -26,7 +26,7 @@ IDLE_SECONDS = 8 * 3600
 START_SECONDS = 90.0
 INSTALL_SECONDS = 1800.0
 
-_END = "ROPEWAY_END_OF_PROGRAM"
+_END = "end-of-program"
 _OFFLINE = re.compile(
     r"name resolution|Network is unreachable|NewConnectionError|Failed to establish|dns error|"
     r"Connection refused|ConnectTimeout|timed out|error sending request|client error \(Connect\)|"
@@ -161,8 +161,8 @@ def _install_script() -> str:
     text = json.dumps(asked)
     pieces = "\n".join(repr(text[i : i + 900]) for i in range(0, len(text), 900))
     program = f"{_text('remote_install.py')}\nmain(json.loads(\n{pieces}\n))\n"
-    shell = _script({"ropeway_key": environment_key()}, "remote_python.sh")
-    return f"{shell}exec \"$python\" - <<'{_END}'\n{program}{_END}\n"
+    call = f'exec "$python" - "$runtimes" "$uv" <<\'{_END}\''
+    return f"{_text('remote_python.sh')}{call}\n{program}{_END}\n"
 
 
 def _script(words: dict[str, str], name: str) -> str:

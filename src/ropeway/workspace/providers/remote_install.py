@@ -24,20 +24,28 @@ class Failed(Exception):
 
 
 def main(asked: dict[str, Any]) -> None:
-    """Install what was asked: `key`, `packages`, `wheel` (base64) and `wheel_name`."""
+    """Install what was asked: `key`, `packages`, `wheel` (base64) and `wheel_name`.
+
+    The command line holds the folder of environments, and where uv is, empty for nowhere.
+    """
     os.umask(0o077)
-    top = Path(os.environ["ROPEWAY_RUNTIMES"])
+    top = Path(sys.argv[1])
     top.mkdir(parents=True, exist_ok=True)
     try:
         with (top / f"{asked['key']}.lock").open("w") as lock:
             _wait_for(lock.fileno())
-            if not (top / asked["key"] / "complete").exists():
+            if not _works(top / asked["key"]):
                 _install(top / asked["key"], asked)
         _say({"done": True})
     except Failed as error:
         _say({"failed": error.args[0], "words": error.args[1]})
     except OSError as error:
         _say({"failed": "files", "words": str(error)})
+
+
+def _works(environment: Path) -> bool:
+    # Its Python is a link that leads nowhere once the system's Python was replaced.
+    return (environment / "complete").exists() and os.access(environment / "bin/python", os.X_OK)
 
 
 def _wait_for(lock: int) -> None:
@@ -68,7 +76,7 @@ def _install(environment: Path, asked: dict[str, Any]) -> None:
 
 def _environment(environment: Path) -> tuple[str, list[str]]:
     """Make it; returns its Python, and the command that installs into it."""
-    uv = os.environ.get("ROPEWAY_UV")
+    uv = sys.argv[2]
     python = str(environment / "bin" / "python")
     _say({"tell": f"Making a Python {'.'.join(map(str, sys.version_info[:2]))} environment there"})
     if uv:

@@ -9,12 +9,16 @@ run() {
   exec "$1/bin/python" -m ropeway.runtime.detached \
     "$ropeway_action" "$ropeway_folder" "$ropeway_idle" </dev/null
 }
-[ -e "$base/$ropeway_key/complete" ] && run "$base/$ropeway_key"
+# Its Python is a link that leads nowhere once the system's Python was replaced.
+works() {
+  [ -e "$1/complete" ] && [ -x "$1/bin/python" ]
+}
+works "$base/$ropeway_key" && run "$base/$ropeway_key"
 case "$ropeway_action" in
   stop | look)
     # Any version of ours can do that.
     for marker in "$base"/*/complete; do
-      [ -e "$marker" ] && run "${marker%/complete}"
+      works "${marker%/complete}" && run "${marker%/complete}"
     done
     echo 'ropeway: {"server": null}'
     ;;
