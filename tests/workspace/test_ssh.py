@@ -335,7 +335,7 @@ async def test_stop_leaves_nothing_and_stays(machine: FarMachine) -> None:
     async with provider(machine, start=False) as looking:
         with pytest.raises(Unreachable, match="does not run"):
             await looking.reach()
-    assert machine.processes(connections=False) == []
+    await until(lambda: machine.processes(connections=False) == [])
     async with provider(machine) as anew:
         await anew.reach()
 
@@ -414,7 +414,7 @@ async def test_a_killed_home_leaves_no_connection(machine: FarMachine, tmp_path:
     process.kill()
     await process.wait()
     await until(lambda: machine.home_side() == [])
-    await until(lambda: not [p for p in machine.processes() if p.name() == "cat"])
+    await until(lambda: not {"cat", "sleep"}.intersection(p.name() for p in machine.processes()), 5)
 
 
 def test_the_command_says_what_goes_on(machine: FarMachine, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ class FarSide:
                 async for line in lines:
                     answer = _heard(line)
                     if "tell" in answer:
-                        self._tell(f"{answer['tell']} ({self._shown})")
+                        self._tell(str(answer["tell"]).replace("there", f"on {self._shown}"))
                     elif answer:
                         return answer
         except (TimeoutError, OSError, ValueError) as error:
@@ -105,7 +105,8 @@ class FarSide:
     def _mute(self) -> Unreachable:
         return Unreachable(
             f"{self._shown} does not run commands for us over SSH.",
-            hint=f"`ssh {self._shown} sh -c true` must end without an error and say nothing.",
+            hint=f"`ssh {self._shown} sh -c true` must end without an error, and its SSH server "
+            "must allow more than one session (MaxSessions).",
         )
 
     def _no_python(self, missing: str, found: str) -> MissingPackage:

@@ -25,7 +25,7 @@ for name in python3 python3.13 python3.12 python3.11 python3.10 python3.14 pytho
   fi
 done
 if [ -z "$python" ] && [ -n "$uv" ]; then
-  echo 'ropeway: {"tell": "Fetching a Python with uv"}'
+  echo 'ropeway: {"tell": "Fetching a Python there with uv"}'
   "$uv" python install --quiet 3.12 </dev/null >/dev/null 2>&1
   python="$("$uv" python find 3.12 2>/dev/null </dev/null)"
 fi

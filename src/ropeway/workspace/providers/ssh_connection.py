@@ -23,7 +23,12 @@ from pathlib import Path
 from ropeway.workspace.providers.ssh_command import CONNECT_SECONDS, SshCommand, end, start
 
 _LINE_BYTES = 1_000_000
-_KEEPER = b"echo ropeway; (while sleep 15 >&- 2>&-; do echo; done) & cat; kill $!\n"
+_KEEPER = b"""echo ropeway
+(
+  trap 'kill $nap; exit' TERM
+  while :; do sleep 15 >&- 2>&- & nap=$!; wait $nap; echo; done
+) & cat; kill $!
+"""
 
 
 class Connection:
