@@ -392,6 +392,25 @@ async def test_a_reach_that_is_given_up_leaves_no_process(machine: FarMachine) -
         assert machine.home_side() == [], seconds
 
 
+async def test_letting_go_in_the_middle_leaves_nothing(machine: FarMachine) -> None:
+    """A runtime that is let go of while it is being reached leaves no ssh and no open port."""
+
+    def listening() -> set[int]:
+        found = psutil.Process().net_connections(kind="tcp")
+        return {c.laddr.port for c in found if c.status == psutil.CONN_LISTEN}
+
+    before = listening()
+    for seconds in (0.05, 0.3, 0.6):
+        async with provider(machine) as far:
+            task = asyncio.create_task(far.reach())
+            await asyncio.sleep(seconds)
+            await far.aclose()
+            with contextlib.suppress(RopewayError):
+                await task
+        assert machine.home_side() == [], seconds
+        assert listening() <= before, seconds
+
+
 async def test_a_killed_home_leaves_no_connection(machine: FarMachine, tmp_path: Path) -> None:
     """When the process at home is killed, its ssh ends, and so does the far end."""
     code = (

@@ -77,6 +77,9 @@ class Ssh(Provider):
                 if self._connection is None or await self._connection.stands():
                     raise
                 return await self._reached()  # it died in that very moment: a fresh one may do
+            finally:
+                if self._closed:
+                    await self._port.let_go()
 
     async def _reached(self) -> Address:
         if self._connection is None or not self._connection.alive:
@@ -102,6 +105,8 @@ class Ssh(Provider):
         await self._port.let_go()
 
     async def _log_in(self) -> None:
+        if self._closed:
+            raise self._gone("was let go of")
         await self._hang_up()
         await self._port.hold()
         connection = Connection(self._command, self._dropped)
