@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -81,3 +82,22 @@ def own_gpu(tmp_path: Path, work: Server) -> Iterator[Callable[[str], Server]]:
         yield connect
         for name in names:
             work.api(f"/ropeway/api/runtimes/{name}", "DELETE")
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The home of a far machine on which connecting installed a runtime, and what was told."""
+    # Imported here: the tests of kernel and runtime also run where no workspace is.
+    from ropeway.workspace.connect import check
+    from ropeway.workspace.remembered import Record
+    from support.far_machine import ALIAS, FarMachine
+
+    machine = FarMachine(tmp_path_factory.mktemp("installed"))
+    told: list[str] = []
+    try:
+        machine.start()
+        record = Record("far", f"ssh://{ALIAS}", "", {"config": str(machine.config)})
+        asyncio.run(check(record, timeout=10, tell=told.append))
+    finally:
+        machine.end()
+    return machine.home, told

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -135,6 +134,8 @@ def load(start: Path, options: Mapping[str, Any] | None = None) -> Config:
 
 def read_project(path: Path) -> dict[str, Any]:
     """`ropeway.toml` as a dictionary. Raises `BadInput` with the line that is wrong."""
+    import tomllib  # a runtime on Python 3.10 has none, and reads no settings
+
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -14,6 +14,7 @@ import pytest
 from conformance.case import Case
 from conformance.cases_hub import HubServer
 from conformance.cases_joined import JoinedRuntime
+from conformance.cases_ssh import SshMachine
 from conformance.cases_url import EnterpriseGateway, KernelGateway, PinnedServer, PlainServer
 from ropeway import config
 from ropeway.errors import BadInput, RopewayError
@@ -31,6 +32,7 @@ CASES = (
     PinnedServer,
     HubServer,
     JoinedRuntime,
+    SshMachine,
 )
 TRUTH_SECONDS = 15
 """Both sides tell the truth about a link within this time."""

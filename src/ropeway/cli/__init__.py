@@ -68,6 +68,7 @@ def cli() -> None:
       ropeway                                  start the workspace in this folder
       ropeway runtime                          lend this machine as a runtime
       ropeway connect 'http://gpu:8888/?token=…' --name gpu
+      ropeway connect ssh://ann@gpu-box        lend a machine that SSH reaches
       ropeway run train.ipynb --on gpu         run a notebook without a page
       ropeway data add sales data/sales.csv    let cells ask for rows of a file
       ropeway doctor                           try every runtime, say what is wrong

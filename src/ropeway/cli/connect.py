@@ -44,6 +44,11 @@ from ropeway.workspace.running import find_root, running_workspace
     metavar="KEY=VALUE",
     help="At a JupyterHub: another option of its spawner, as text or JSON; may be repeated.",
 )
+@click.option(
+    "--ssh-config",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    help="For ssh://: an ssh_config to use instead of your own.",
+)
 def connect(
     url: str,
     name: str | None,
@@ -52,16 +57,19 @@ def connect(
     server: str,
     profile: str,
     pairs: tuple[str, ...],
+    ssh_config: str | None,
 ) -> None:
-    """Connect the Jupyter server at URL as a runtime.
+    """Connect the Jupyter server at URL, or the machine at ssh://user@host, as a runtime.
 
     URL may be any that a Jupyter server prints or a browser shows. The server is asked once, then
-    remembered, with its token, in a file that only you can read. With hub+ before the URL of a
-    JupyterHub, your server there is started first.
+    remembered, with its token, in a file that only you can read. On a machine that SSH reaches a
+    runtime is installed once and started; ssh:// takes a port and a folder too. With hub+ before
+    the URL of a JupyterHub, your server there is started first.
 
     \b
     Examples:
       ropeway connect 'http://gpu-box:8888/?token=abc' --name gpu
+      ropeway connect ssh://ann@gpu-box --name gpu
       ropeway connect https://hub.example/user/ann/lab --token -
       ropeway connect hub+https://hub.example --server gpu --profile a100 --token -
       ropeway connect localhost:9999 --token abc
@@ -74,6 +82,10 @@ def connect(
     if token == "-":  # noqa: S105 (a request to be asked, not a token)
         token = click.prompt("Token", hide_input=True)
     timeout = config.load(Path.cwd())["runtimes.timeout"]
+    if ssh_config and not url.strip().lower().startswith("ssh://"):
+        raise BadInput("--ssh-config is for addresses that begin with ssh://.")
+    if ssh_config:
+        options["config"] = ssh_config
     if fingerprint:
         options["fingerprint"] = parse_fingerprint(fingerprint)
     with _telling("Connecting") as tell:
@@ -213,7 +225,7 @@ async def _look_at_all(timeout: float) -> list[Look]:
 
 
 async def _look(record: Record, timeout: float) -> Look:
-    provider = provider_for(record, Site(timeout))
+    provider = provider_for(record, Site(timeout, start=False))
     client = RuntimeClient(record.name, None, timeout)
     try:
         client.address = await provider.reach()

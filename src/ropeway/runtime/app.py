@@ -89,18 +89,21 @@ def serve(
     retries: int = 0,
     token: str = "",
     certificate: Certificate | None = None,
+    idle: int = 0,
     started: Callable[[Listening], None],
     companion: Companion | None = None,
 ) -> None:
     """Run a runtime until it is stopped; `started` hears once it listens.
 
-    Raises `PortInUse`, and what the `companion` raises.
+    With `idle` it also ends after so many seconds without kernels and without requests. Raises
+    `PortInUse`, and what the `companion` raises.
     """
     token = token or secrets.token_hex(24)
     if not retries:
         check_port(host, port)
     port = port or free_port(host)
     made = runtime_config(root, host, port, token, retries, certificate)
+    made.ServerApp.shutdown_no_activity_timeout = idle
     app: Any = RuntimeServer.instance(config=made)
     app.initialize(argv=[])
     hide_tokens(app.log)

@@ -19,6 +19,7 @@ PROVIDERS = {
     "hub+http": "hub:Hub",
     "hub+https": "hub:Hub",
     "join": "joined:Joined",
+    "ssh": "ssh:Ssh",
 }
 """Scheme -> `module:class`; imported when first needed."""
 

@@ -17,8 +17,9 @@ class Site:
     """What home gives a provider.
 
     `root` is the folder that is served; `door` the loopback port behind which its services stand, 0
-    where none is open; `tell`
-    hears what goes on, a sentence at a time; `changed` asks for a look at the runtime now.
+    where none is open; `tell` hears what goes on, a sentence at a time; `changed` asks for a look
+    at the runtime now. Without `start` a runtime that does not run is left so: somebody only
+    wants to know.
     """
 
     timeout: float = 10.0
@@ -26,6 +27,7 @@ class Site:
     door: int = 0
     tell: Callable[[str], None] = lambda sentence: None
     changed: Callable[[], None] = lambda: None
+    start: bool = True
 
 
 class Provider(ABC):
