@@ -54,7 +54,7 @@ def test_starts_and_stops_a_server_of_a_hub(
     when it is disconnected."""
     user = hub.users.pop()
     token = hub.token(user)
-    body = {"url": f"hub+{hub.url}?profile=slow", "token": token, "name": "pod"}
+    body = {"url": f"hub+{hub.url}?profile=distant", "token": token, "name": "pod"}
     assert workspace.api("/ropeway/api/runtimes", "POST", body)[0] == 201
     open_notebook("1")
     region = manage(page).get_by_role("region", name="pod")

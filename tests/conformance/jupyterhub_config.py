@@ -20,11 +20,11 @@ given = json.loads(os.environ["ROPEWAY_TEST_HUB"])
 folder = Path(given["folder"])
 c: Config = get_config()
 
-PROFILES = ("small", "slow", "broken")
+PROFILES = ("small", "slow", "distant", "broken")
 
 
 class ProfileSpawner(SimpleLocalProcessSpawner):
-    """Its profile `slow` takes its time, `broken` fails while it starts."""
+    """Its profile `slow` takes its time, `distant` more of it, `broken` fails while it starts."""
 
     async def start(self) -> Any:
         """Start the server, if its profile exists."""
@@ -34,14 +34,13 @@ class ProfileSpawner(SimpleLocalProcessSpawner):
         if profile == "broken":
             await asyncio.sleep(1.2)
             raise RuntimeError("0/3 nodes are available: 3 Insufficient nvidia.com/gpu.")
-        if profile == "slow":
-            await asyncio.sleep(1)
+        await asyncio.sleep({"slow": 1, "distant": 7}.get(profile, 0))
         return await super().start()
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """What it is doing."""
         yield {"progress": 10, "message": "Looking for a node."}
-        if self.user_options.get("profile") == "slow":
+        if self.user_options.get("profile") in ("slow", "distant"):
             await asyncio.sleep(0.5)
             yield {"progress": 60, "message": "Pulling the image."}
 

@@ -75,7 +75,10 @@ async def test_the_hub_s_progress_is_told(hub: Hub) -> None:
     ("options", "words"),
     [
         ({"profile": "broken"}, "0/3 nodes are available: 3 Insufficient nvidia.com/gpu"),
-        ({"profile": "none"}, "No such profile: none. Options include: small, slow, broken"),
+        (
+            {"profile": "none"},
+            "No such profile: none. Options include: small, slow,",
+        ),
         ({"server": "Not A Name"}, "Invalid server_name"),
     ],
 )

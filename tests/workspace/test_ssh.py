@@ -109,7 +109,7 @@ async def test_what_is_installed_is_used_at_once(machine: FarMachine) -> None:
         started = time.monotonic()
         await far.reach()
         assert time.monotonic() - started < 0.5
-    assert told == [f"Connecting to {ALIAS} over SSH"]
+    assert told == [f"Connecting to {ALIAS} over SSH…"]
 
 
 async def test_a_half_installed_environment_counts_for_nothing(bare: FarMachine) -> None:

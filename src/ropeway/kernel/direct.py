@@ -142,7 +142,9 @@ class Direct:
         )
         try:
             with _Talk(self, progress) as talk:
-                _done(talk.json("GET", f"/v1/queries/{number}"))
+                summary = talk.json("GET", f"/v1/queries/{number}")
+            if summary.get("state") != "cancelled":  # by the break itself: nobody else may
+                _done(summary)
         except RopewayError as error:
             told = error
             return broken if told.code in ("not_found", "token_refused") else told

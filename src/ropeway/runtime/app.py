@@ -8,6 +8,7 @@ import secrets
 import signal
 import socket
 import ssl
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from ropeway.certificates import Certificate
 from ropeway.errors import RopewayError
 from ropeway.logs import hide_tokens
 from ropeway.runtime.port import check_port, free_port
+
+_LONGEST_FOLDER = 55
+"""A socket's path holds 107 characters, and a kernel's name takes 50 of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,18 @@ def runtime_config(
     return config
 
 
+def _let_kernels_use(folder: str, app: Any) -> None:
+    """Speak to kernels through sockets in a private folder.
+
+    Stock Jupyter picks five TCP ports for each kernel before the kernel takes them: on a busy
+    machine somebody else does first, now and then, and the kernel dies. Nor can another user of
+    the machine connect to a socket that lies in a private folder.
+    """
+    if os.name == "posix" and len(folder) <= _LONGEST_FOLDER:
+        app.config.KernelManager.transport = "ipc"
+        app.kernel_manager.connection_dir = folder
+
+
 def serve(
     root: Path,
     *,
@@ -115,7 +131,9 @@ def serve(
         signal.signal(number, lambda *_: app.io_loop.add_callback_from_signal(running.leave))
     app.io_loop.add_callback(started, listening)  # behind the callback that begins to listen
     app.io_loop.add_callback(running.begin, listening)
-    app.start()
+    with tempfile.TemporaryDirectory(prefix="ropeway-") as folder:
+        _let_kernels_use(folder, app)
+        app.start()
     if running.error is not None:
         raise running.error
 

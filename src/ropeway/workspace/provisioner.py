@@ -101,14 +101,12 @@ class RuntimeProvisioner(KernelProvisionerBase):
         """SIGINT interrupts the kernel; other signals have no meaning for a runtime."""
         if signum != signal.SIGINT or self._client is None or self.remote_id is None:
             return
+        if self.parent.shutting_down:
+            return  # a shutdown interrupts first, which the runtime's server does by itself
         try:
             await self._client.interrupt_kernel(self.remote_id)
         except KernelGone:
             self._on_event("gone")
-        except RopewayError:
-            # A shutdown interrupts first; out of reach is no reason not to shut down.
-            if not self.parent.shutting_down:
-                raise
 
     async def shutdown_requested(self, restart: bool = False) -> None:
         """`cleanup` or `launch_kernel` will ask the runtime."""
