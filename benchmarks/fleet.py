@@ -2,7 +2,7 @@
 
 `python benchmarks/fleet.py [--runtimes 100] [--kernels 10]` starts a real workspace, lets runtimes
 join it over real links and starts kernels on them through the workspace's own REST interface.
-Behind the links stands one light server that answers as Jupyter does and whose kernels are idle: a
+Behind the links stand light servers that answer as Jupyter does and whose kernels are idle: a
 thousand real ones would need 50 GB. What is measured is the workspace: its memory, and how long its
 page and its lists take, beside what they take with one runtime.
 """
@@ -23,10 +23,23 @@ from uuid import uuid4
 
 import psutil
 from tornado import web
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
 from tornado.websocket import WebSocketHandler
 
 from peers import Server, cores, workspace, write_results
+from ropeway.link.dialer import Dialer, Served
+from ropeway.workspace.frames import message as kernel_message
+from ropeway.workspace.frames import pack_v1, unpack_v1
 
+INFO = {
+    "status": "ok",
+    "protocol_version": "5.3",
+    "implementation": "idle",
+    "implementation_version": "1",
+    "language_info": {"name": "idle", "version": "1", "mimetype": "text/plain"},
+    "banner": "",
+}
 ASKED = ("/ropeway/api/runtimes", "/api/kernels", "/api/contents", "/lab")
 ROUNDS = 40
 
@@ -73,7 +86,18 @@ class Light:
                 return offered[0] if offered else None
 
             def on_message(self, message: str | bytes) -> None:
-                """An idle kernel."""
+                """An idle kernel says what it is, and no more."""
+                assert isinstance(message, bytes)
+                asked = unpack_v1(message)
+                header = asked.decoded(0)
+                if header["msg_type"] == "kernel_info_request":
+                    for channel, kind, content in (
+                        ("iopub", "status", {"execution_state": "busy"}),
+                        (asked.channel, "kernel_info_reply", INFO),
+                        ("iopub", "status", {"execution_state": "idle"}),
+                    ):
+                        answer = kernel_message(channel, kind, content, session="s", parent=header)
+                        self.write_message(pack_v1(answer), binary=True)
 
         return web.Application(
             [
@@ -88,22 +112,19 @@ class Light:
 
 async def runtimes(home: str, keys: list[str]) -> None:
     """Join with every key, and serve idle kernels, until killed."""
-    from ropeway.link.dialer import Dialer, Served
+    await asyncio.gather(*(_runtime(home, key) for key in keys))
 
-    server = Light().application().listen(0, "127.0.0.1")
-    (socket,) = server._sockets.values()
-    port = socket.getsockname()[1]
-    dialers = [
-        Dialer(
-            home,
-            Served(port, "token"),
-            key=lambda key=key: key,
-            keep=lambda key: None,
-            tell=lambda sentence: None,
-        )
-        for key in keys
-    ]
-    await asyncio.gather(*(dialer.run() for dialer in dialers))
+
+async def _runtime(home: str, key: str) -> None:
+    server = HTTPServer(Light().application())
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    served = Served(sockets[0].getsockname()[1], "token")
+    await Dialer(home, served, key=lambda: key, keep=_ignore, tell=_ignore).run()
+
+
+def _ignore(_: str) -> None:
+    """Nobody looks."""
 
 
 def join(work: Server, count: int) -> list[str]:
@@ -178,7 +199,7 @@ def measure(count: int, kernels: int) -> list[dict[str, Any]]:
                         status, answer = work.api(
                             "/api/kernels", "POST", {"name": f"{runtime}.idle"}
                         )
-                        assert status == 201, answer
+                        assert status == 201, (answer, work.log.read_text()[-2500:])
                 time.sleep(10)
                 rows.append(
                     {

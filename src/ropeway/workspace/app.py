@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import zmq
 from jupyter_server.extension.application import ExtensionApp
 
 from ropeway import config
@@ -16,6 +17,7 @@ from ropeway.workspace.handlers import HANDLERS
 from ropeway.workspace.handlers.join import JoinHandler
 from ropeway.workspace.home import Home
 from ropeway.workspace.joining import tell_link
+from ropeway.workspace.ports import MOST_SOCKETS
 from ropeway.workspace.provisioner import RuntimeProvisioner
 from ropeway.workspace.registry import Runtime
 from ropeway.workspace.running import withdraw
@@ -35,6 +37,7 @@ class Workspace(ExtensionApp):
         self.home = Home(root, config.load(root))
         RuntimeProvisioner.serve(self.home)
         self._open_links()
+        self.serverapp.kernel_manager.context.set(zmq.MAX_SOCKETS, MOST_SOCKETS)
         contents = self.serverapp.contents_manager
         if isinstance(contents, PortableContents):
             contents.specs = self.home.registry.specs

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import logging
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import zmq
@@ -23,7 +23,18 @@ REQUEST_CHANNELS = ("shell", "control", "stdin")
 
 log = logging.getLogger(__name__)
 
+MOST_SOCKETS = 65_535
+"""ZMQ's own bound of 1,023 is reached by two hundred kernels."""
+
 Received = Callable[[list[bytes], Frame], None]
+
+
+@cache
+def _context() -> zmq.Context[zmq.Socket[bytes]]:
+    """One for all kernels, with room for many."""
+    made: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    made.set(zmq.MAX_SOCKETS, MOST_SOCKETS)
+    return made
 
 
 class KernelPorts:
@@ -35,7 +46,7 @@ class KernelPorts:
     def __init__(self, key: bytes, received: Received) -> None:
         self._key = key
         self._received = received
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+        self._context = _context()
         self._streams: dict[str, ZMQStream] = {}
         self._iopub: zmq.Socket[bytes] | None = None
 

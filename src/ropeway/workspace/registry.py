@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -50,6 +51,8 @@ class Runtime:
         self.agent = False
         self.default_kernel: str | None = None
         self.kernels: tuple[wire.Kernel, ...] = ()
+        self.offered: dict[str, Any] | None = None
+        """What the runtime itself said of its kernels at the last look."""
         self.running: dict[str, dict[str, Any]] | None = None
         """The kernels that ran there at the last look, by remote id; None: not known."""
         self.looked_at = 0.0
@@ -208,10 +211,12 @@ class Registry:
             runtime.agent = await client.has_agent()
         if self.runtimes.get(runtime.name) is not runtime:
             return  # disconnected meanwhile
-        found = await self.specs.update(runtime.name, client, specs)
+        if specs != runtime.offered:  # the files need no look when nothing is new
+            found = await self.specs.update(runtime.name, client, specs)
+            runtime.kernels, runtime.default_kernel = found
+            runtime.offered = specs
         runtime.looked_at = begun
         runtime.running = None if running is None else {str(m["id"]): m for m in running}
-        runtime.kernels, runtime.default_kernel = found
         runtime.state, runtime.detail = "connected", ""
         self.on_reached(runtime)
 
@@ -226,7 +231,9 @@ class Registry:
             await self.look(runtime)
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(runtime.wake.wait(), self._refresh)
+                # Not all at the same moment, when there are many.
+                pause = self._refresh * random.uniform(0.8, 1.2)  # noqa: S311
+                await asyncio.wait_for(runtime.wake.wait(), pause)
             runtime.wake.clear()
             await self.look(runtime)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,9 +23,9 @@ def on_runtime(runtime: str) -> dict[str, RuntimeProvisioner]:
     return {k: p for k, p in RuntimeProvisioner.live.items() if p.runtime == runtime}
 
 
-def count(runtime: str) -> int:
-    """How many kernels of this workspace run on a runtime."""
-    return len(on_runtime(runtime))
+def counts() -> Counter[str]:
+    """How many kernels of this workspace run on each runtime."""
+    return Counter(provisioner.runtime for provisioner in RuntimeProvisioner.live.values())
 
 
 def local_id(runtime: str, remote_id: str) -> str | None:

@@ -23,7 +23,8 @@ class RuntimesHandler(RopewayHandler):
         runtimes = sorted(
             self.home.registry.runtimes.values(), key=lambda r: (r.name != HERE, r.name)
         )
-        models = [runtime.model(sessions.count(runtime.name)) for runtime in runtimes]
+        counts = sessions.counts()
+        models = [runtime.model(counts[runtime.name]) for runtime in runtimes]
         self.answer({"runtimes": [wire.to_json(model) for model in models]})
 
     @web.authenticated
@@ -70,7 +71,7 @@ class StartHandler(RopewayHandler):
     async def post(self, name: str) -> None:
         """Answers a `wire.Runtime` once it runs; what is done meanwhile is its `detail`."""
         runtime = await self.home.registry.start_runtime(name)
-        self.answer(wire.to_json(runtime.model(sessions.count(name))))
+        self.answer(wire.to_json(runtime.model(sessions.counts()[name])))
 
 
 class RestartHandler(RopewayHandler):
