@@ -70,8 +70,9 @@ large answer each 4 MB are copied and signed as one message at every station.
 LINK = """
 ## The link beside other forwards (`link.py`)
 
-The same server behind each: nothing between, our link, OpenSSH's and asyncssh's remote forwards, all
-on loopback. SSH encrypts, the link leaves that to TLS, which is not measured here. Medians of five.
+The same server behind each: nothing between, our link, OpenSSH's and asyncssh's remote forwards,
+all on loopback. SSH encrypts, the link leaves that to TLS, which is not measured here. Medians of
+five.
 
 """
 

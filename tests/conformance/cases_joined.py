@@ -64,10 +64,12 @@ class JoinedRuntime(Case):
 class joining:
     """A runtime process that joins; `process.stderr` says how it goes."""
 
-    def __init__(self, folder: Path, url: str, invitation: str, *options: str) -> None:
+    def __init__(
+        self, folder: Path, url: str, invitation: str, *options: str, prefix: tuple[str, ...] = ()
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         environment = clean_environment(folder / "home") | {"ROPEWAY_JOIN_TOKEN": invitation}
-        command = [sys.executable, "-m", "ropeway", "runtime", str(folder), "--join", url]
+        command = [*prefix, sys.executable, "-m", "ropeway", "runtime", str(folder), "--join", url]
         with (folder / "runtime.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--port", "0", *options], env=environment, stdout=log, stderr=log

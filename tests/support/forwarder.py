@@ -1,18 +1,22 @@
-"""A TCP forwarder as a process of its own, so that a test can freeze or cut what runs through it.
+"""A TCP forwarder as a process of its own, so that a test can trouble what runs through it.
 
-`python forwarder.py LISTEN_PORT TARGET_PORT`
+`python forwarder.py LISTEN_PORT TARGET_PORT [--delay S] [--jitter S] [--refuse N]`: it can hold all
+bytes back for a while, let connections wait for a random time, and cut every Nth at once.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
+import itertools
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 
@@ -38,9 +42,9 @@ class Forwarder:
 
 
 @contextmanager
-def forwarder(port: int, target: int) -> Iterator[Forwarder]:
+def forwarder(port: int, target: int, *trouble: str) -> Iterator[Forwarder]:
     """Forward `port` to `target` on this machine."""
-    command = [sys.executable, __file__, str(port), str(target)]
+    command = [sys.executable, __file__, str(port), str(target), *trouble]
     made = Forwarder(port, subprocess.Popen(command))
     try:
         _wait_for(port)
@@ -58,17 +62,47 @@ def _wait_for(port: int) -> None:
     raise AssertionError("the forwarder did not start")
 
 
-async def _forward(port: int, target: int) -> None:
+async def _late(reader: asyncio.StreamReader, delay: float) -> AsyncIterator[bytes]:
+    """What is read, each piece as much later, and at last `b""`."""
+    pieces: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(1000)
+    loop = asyncio.get_running_loop()
+
+    async def read() -> None:
+        data = b"x"
+        while data:
+            with contextlib.suppress(OSError):
+                data = b""
+                data = await reader.read(65536)
+            await pieces.put((loop.time() + delay, data))
+
+    reading = asyncio.ensure_future(read())
+    while True:
+        at, data = await pieces.get()
+        await asyncio.sleep(max(0.0, at - loop.time()))
+        yield data
+        if not data:
+            await reading
+            return
+
+
+async def _forward(given: argparse.Namespace) -> None:
+    count = itertools.count(1)
+
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
+            async for data in _late(reader, given.delay):
+                if data:
+                    writer.write(data)
+                    await writer.drain()
             writer.write_eof()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if given.refuse and next(count) % given.refuse == 0:
+            writer.transport.abort()
+            return
+        await asyncio.sleep(random.uniform(0, given.jitter))
         try:
-            there, back = await asyncio.open_connection("127.0.0.1", target)
+            there, back = await asyncio.open_connection("127.0.0.1", given.target)
         except OSError:
             writer.transport.abort()
             return
@@ -76,9 +110,15 @@ async def _forward(port: int, target: int) -> None:
         writer.close()
         back.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", port)
+    server = await asyncio.start_server(handle, "127.0.0.1", given.port)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_forward(int(sys.argv[1]), int(sys.argv[2])))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("target", type=int)
+    parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--jitter", type=float, default=0.0)
+    parser.add_argument("--refuse", type=int, default=0)
+    asyncio.run(_forward(parser.parse_args()))
