@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from tornado import web
-from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.websocket import WebSocketClientConnection, websocket_connect
@@ -231,8 +231,9 @@ async def test_a_stalled_reader_holds_little_and_slows_nobody() -> None:
         before = psutil.Process().memory_info().rss
         async with client(link.port) as (_, writer):
             writer.write(b"x")
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(1)
             stalled_at = sent
+            await asyncio.sleep(12)  # longer than a ping may wait: a slow reader is no dead link
             async with client(link.port) as (other_reader, other):
                 other.write(b"ehello")
                 assert await other_reader.readexactly(5) == b"hello"
@@ -356,6 +357,76 @@ async def test_a_key_that_is_not_known_is_refused() -> None:
         )
         with pytest.raises(LinkRefused, match="no longer knows"):
             await dialer.run()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 502])
+async def test_only_home_itself_can_refuse(status: int) -> None:
+    """What a proxy or another server answers in home's place does not end the dialer."""
+
+    class Elsewhere(web.RequestHandler):
+        def get(self) -> None:
+            self.set_status(status)
+
+    server = HTTPServer(web.Application([(".*", Elsewhere)]))
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    told: list[str] = []
+    url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+    dialer = Dialer(url, Served(1, "t"), key=lambda: "k", keep=print, tell=told.append)
+    running = asyncio.create_task(dialer.run())
+    try:
+        await until(lambda: bool(told))
+        await asyncio.sleep(1)
+        assert not running.done()
+        assert told == [f"The link to home is down: home answers {status}. Trying again."]
+    finally:
+        await dialer.stop()
+        await running
+        server.stop()
+        await server.close_all_connections()
+
+
+async def test_requests_that_become_no_stream_are_not_counted() -> None:
+    """A plain request for a service takes no place from streams."""
+    async with home() as both, target() as port:
+        both.links.services["data"] = lambda: pump.connect("127.0.0.1", port)
+        link = await both.join(port)
+        for _ in range(20):
+            with pytest.raises(HTTPClientError):
+                await AsyncHTTPClient().fetch(
+                    HTTPRequest(
+                        f"{both.url}{PATH}/services/data",
+                        headers={"Authorization": "Bearer gpu.secret"},
+                    )
+                )
+        await until(lambda: link.streams == 0)
+
+
+async def test_a_control_without_hello_does_not_outlive_a_disconnect() -> None:
+    """Who dialled but said hello only after the runtime was disconnected is sent away."""
+    async with home() as both:
+        control = await dial(both, "/control", "gpu.secret")
+        await until(lambda: "gpu" in both.links.links)
+        await both.links.remove("gpu", "it was disconnected there")
+        await control.write_message(pack("hello", v=VERSION, token="t", door=0))
+        said = json.loads(await control.read_message() or "{}")
+        assert (said["kind"], said["for_good"]) == ("bye", True)
+        await hang_up(control)
+
+
+async def test_a_teller_that_fails_does_not_end_the_link() -> None:
+    """The terminal may be gone; the link goes on."""
+    async with home() as both, target() as port:
+
+        def broken(sentence: str) -> None:
+            raise BrokenPipeError
+
+        dialer = Dialer(
+            both.url, Served(port, "t"), key=lambda: "gpu.secret", keep=print, tell=broken
+        )
+        both.dialers.append(dialer)
+        both.tasks.append(asyncio.create_task(dialer.run()))
+        await until(lambda: dialer.up)
 
 
 async def test_a_runtime_cannot_take_the_stream_of_another() -> None:
@@ -486,6 +557,30 @@ async def test_a_stream_that_nobody_dials_is_given_up(monkeypatch: pytest.Monkey
             async with asyncio.timeout(5):
                 with pytest.raises(ConnectionResetError):
                     await reader.read(-1)
+        await hang_up(control)
+
+
+async def test_a_stream_that_is_claimed_without_a_websocket_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A runtime that asks for its stream by a plain request keeps no client waiting either."""
+    monkeypatch.setattr("ropeway.link.listener.OPEN_SECONDS", 0.5)
+    async with home() as both:
+        control = await dial(both, "/control", "gpu.secret")
+        await control.write_message(pack("hello", v=VERSION, token="t", door=0))
+        await control.read_message()
+        link = await both.links.link("gpu")
+        async with client(link.port) as (reader, _):
+            asked = json.loads(await control.read_message() or "")
+            url = f"{both.url}{PATH}/streams/{asked['stream']}"
+            with pytest.raises(HTTPClientError):
+                await AsyncHTTPClient().fetch(
+                    HTTPRequest(url, headers={"Authorization": "Bearer gpu.secret"})
+                )
+            async with asyncio.timeout(5):
+                with pytest.raises(ConnectionResetError):
+                    await reader.read(-1)
+        assert link.streams == 0
         await hang_up(control)
 
 

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from ropeway.link.listener import Link
 from ropeway.workspace import joining as module
 from ropeway.workspace.invites import invite_list
 from ropeway.workspace.joining import Joining, link_file, tell_link, told_link
+from ropeway.workspace.providers import Site
+from ropeway.workspace.providers.joined import Joined
 from ropeway.workspace.remembered import Record, runtime_list
 
 
@@ -124,6 +127,41 @@ def test_a_renewal_that_home_never_heard_of_counts(
     assert new is not None
     assert joining.owner(new) == "gpu"
     assert joining.owner(old) is None
+
+
+def test_a_renewal_does_not_undo_a_disconnect(joining: Joining) -> None:
+    """Whoever was disconnected while a renewal was on its way stays disconnected."""
+    _, secret = joining.invite("gpu", 60)
+    joining.join(secret, "host")
+    seen = runtime_list().read()["gpu"]
+    runtime_list().remove("gpu")
+    assert not runtime_list().change(seen, replace(seen, options={"key": "x"}))
+    assert "gpu" not in runtime_list().read()
+
+
+def test_a_name_that_was_taken_meanwhile_uses_nothing_up(joining: Joining) -> None:
+    """When joining fails for the name, the invitation still counts."""
+    _, secret = joining.invite("gpu", 60)
+    runtime_list().add(Record("gpu", "http://gpu", "token"))
+    with pytest.raises(NameTaken):
+        joining.join(secret, "host")
+    runtime_list().remove("gpu")
+    assert joining.owner(joining.join(secret, "host")) == "gpu"
+
+
+def test_one_name_is_not_for_many(joining: Joining) -> None:
+    """An invitation for many machines cannot give them all one name."""
+    with pytest.raises(BadInput, match="one name"):
+        joining.invite("gpu", 60, once=False)
+
+
+def test_another_machine_behind_a_name_is_the_same_runtime() -> None:
+    """A record with another host or key keeps the link; one of another kind does not."""
+    record = Record("gpu", "join://one", "", {"key": "a"})
+    provider = Joined(record, Site())
+    assert provider.reaches(Record("gpu", "join://two", "", {"key": "b"}))
+    assert provider.shown == "dials in from two"
+    assert not provider.reaches(Record("gpu", "http://gpu", "t"))
 
 
 def test_an_invitation_expires(joining: Joining, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from ropeway.link.protocol import (
     CONTROL_BYTES,
     OPEN_SECONDS,
     PING_SECONDS,
+    REFUSED,
     VERSION,
     Backoff,
     RuntimeEnd,
@@ -118,8 +119,10 @@ class Dialer:
         try:
             control = await self._dial("/control", CONTROL_BYTES, PING_SECONDS)
         except HTTPClientError as error:
-            if error.code in (401, 403, 404):
-                raise _refused(error.code, self._base) from None
+            # A proxy, a portal or another server may answer in home's place: only home's own word
+            # is a refusal, and everything else may pass.
+            if error.response is not None and error.response.headers.get(REFUSED):
+                raise _refused() from None
             return f"home answers {error.code}"
         except Exception as error:  # noqa: BLE001 (whatever stands in the way may go away)
             return f"home cannot be reached ({_words(error)})"
@@ -153,7 +156,11 @@ class Dialer:
             elif message["kind"] == "open":
                 self._begin(self._to_server(control, message["stream"]))
             elif message["kind"] == "renew":
-                self._keep(message["key"])
+                try:
+                    self._keep(message["key"])
+                except OSError as error:
+                    log.warning("the next key cannot be kept: %s", error)
+                    continue  # the one that is kept goes on to count
                 await control.write_message(pack("renewed"))
             elif message["kind"] == "bye":
                 return
@@ -217,7 +224,8 @@ class Dialer:
 
     def _say(self, sentence: str) -> None:
         if not self._stopped.is_set():
-            self._tell(sentence)
+            with contextlib.suppress(OSError, ValueError):  # nobody listens any more
+                self._tell(sentence)
 
 
 async def _carried(
@@ -245,12 +253,7 @@ async def _receive(websocket: WebSocketClientConnection, carried: pump.Pump) -> 
     carried.broken()
 
 
-def _refused(status: int, base: str) -> LinkRefused:
-    if status == 404:
-        return LinkRefused(
-            f"At {base.removesuffix(PATH)} no workspace answers that runtimes can join.",
-            hint="Give --join the workspace's own URL, as `ropeway invite` shows it.",
-        )
+def _refused() -> LinkRefused:
     return LinkRefused(
         "Home no longer knows this runtime: it was disconnected there.",
         hint="Ask for a new invitation: `ropeway invite` at home.",

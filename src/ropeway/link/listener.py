@@ -20,6 +20,7 @@ from ropeway.link.protocol import (
     CONTROL_BYTES,
     OPEN_SECONDS,
     PING_SECONDS,
+    REFUSED,
     VERSION,
     Hello,
     HomeEnd,
@@ -40,6 +41,7 @@ class Link:
         self.why_down = ""
         """What ended the link the last time, for people."""
         self._opening = asyncio.Lock()
+        self._over = False
         self._end = HomeEnd()
         self._control: Control | None = None
         self._server: asyncio.Server | None = None
@@ -59,14 +61,16 @@ class Link:
     async def open(self) -> None:
         """Take the port, once."""
         async with self._opening:
-            if self._server is None:
+            if self._server is None and not self._over:
                 self._server = await pump.serve(self._accept)
                 self.port = self._server.sockets[0].getsockname()[1]
 
     async def aclose(self) -> None:
         """Break every stream and free the port."""
-        if self._server is not None:
-            self._server.close()
+        async with self._opening:  # a removal may come while the port is being taken
+            self._over = True
+            if self._server is not None:
+                self._server.close()
         self._break("the workspace stops")
         await asyncio.gather(*self._running, return_exceptions=True)
 
@@ -84,6 +88,10 @@ class Link:
         self._break(why)
         return True
 
+    def stands_on(self, control: Control) -> bool:
+        """Whether this is the control channel that counts."""
+        return self._control is control
+
     def leave(self, why: str, *, for_good: bool) -> None:
         """Tell the runtime that the link ends."""
         if self._control is not None:
@@ -98,13 +106,10 @@ class Link:
         waiting.set_result(taker)
         return True
 
-    def admit(self, service: str) -> bool:
-        """Whether the runtime may open a stream to a service of home's."""
-        return self._control is not None and self._end.admit(service)
-
-    def closed(self) -> None:
-        """An admitted stream ended."""
-        self._end.closed()
+    def admit(self, service: str) -> HomeEnd | None:
+        """The end that counts a new stream to a service of home's; None: it may not be."""
+        allowed = self._control is not None and self._end.admit(service)
+        return self._end if allowed else None
 
     def failed(self, stream: str) -> None:
         """The runtime could not open a stream."""
@@ -159,8 +164,8 @@ class Links:
     """The links of all runtimes that dial this home.
 
     `authenticate` knows whose key it is given; `services` are home's, by name; `changed` hears
-    that a runtime's link came up or went down; `renew` gives the next key of a runtime when it is
-    time, and hears that the runtime keeps it.
+    that a runtime's link came up or went down; `next_key` gives the next key of a runtime when it
+    is time, and `renewed` hears that the runtime keeps it.
     """
 
     def __init__(self, authenticate: Callable[[str], str | None]) -> None:
@@ -215,6 +220,7 @@ class _Handler(WebSocketHandler):
         name = self.links.authenticate(key) if kind == "Bearer" else None
         if name is None:
             self.set_status(401)
+            self.set_header(REFUSED, "refused")
             self.finish({"message": "The link wants the key of a runtime that joined."})
         else:
             self.name = name
@@ -246,6 +252,7 @@ class Control(_Handler):
     async def open(self, *args: str, **kwargs: str) -> None:
         """Wait for its hello."""
         self.set_nodelay(True)
+        self.broken = self.renewing = False
         self.end = HomeEnd()
         self.link = await self.links.link(self.name)
         self.why = "the connection broke"
@@ -253,18 +260,22 @@ class Control(_Handler):
 
     def on_message(self, message: str | bytes) -> None:
         """A control message; one that makes no sense ends the link."""
+        if self.broken:
+            return
         try:
             found = self.end.receive(message)
         except ProtocolError as error:
-            log.warning("runtime %s: %s", self.name, error.message)
-            self.why = error.message
-            self.close(1002, error.message[:100])
+            self.broken = True
+            self.why = ascii(error.message)[1:-1][:100]
+            log.warning("runtime %s: %s", self.name, self.why)
+            self.close(1002, self.why)
             return
         if found["kind"] == "hello":
             self._greet()
         elif found["kind"] == "failed":
             self.link.failed(str(found.get("stream")))
-        elif found["kind"] == "renewed":
+        elif found["kind"] == "renewed" and self.renewing and self.link.stands_on(self):
+            self.renewing = False
             self.links.renewed(self.name)
         elif found["kind"] == "bye":
             self.why = f"it said goodbye: {self.end.ended}"
@@ -278,14 +289,18 @@ class Control(_Handler):
         """Say goodbye to the runtime."""
         try:
             self.write_message(pack("bye", why=why, for_good=for_good))
-            self.close(1001, why[:100])
+            self.close(1001, ascii(why)[1:-1][:100])
         except WebSocketClosedError:
             return
 
     def _greet(self) -> None:
+        if self.links.links.get(self.name) is not self.link:  # disconnected before its hello
+            self.leave("it was disconnected there", for_good=True)
+            return
         self.link.attach(self, self.end)
         self.write_message(pack("welcome", v=VERSION, name=self.name))
         key = self.links.next_key(self.name)
+        self.renewing = key is not None
         if key is not None:
             self.write_message(pack("renew", key=key))
         self.links.changed(self.link)
@@ -308,6 +323,18 @@ class Stream(_Handler):
             self.finish({"message": "Nobody asked this runtime for that stream."})
             return
         await super().get(*args, **kwargs)
+        if self.ws_connection is None:  # it asked for the stream, and then for no WebSocket
+            self.on_close()
+
+    @property
+    def ping_interval(self) -> float:
+        """None: a slow reader's pong would come late. The control channel finds dead links."""
+        return 0.0
+
+    @property
+    def ping_timeout(self) -> float:
+        """See `ping_interval`."""
+        return 0.0
 
     def initialize(self, links: Links) -> None:
         """Nothing is carried before both sides are there."""
@@ -341,7 +368,13 @@ class Stream(_Handler):
 
     async def carry(self, reader: pump.Reader, writer: pump.Writer) -> None:
         """Carry bytes between this WebSocket and a TCP connection until one ends."""
-        await self._opened.wait()
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                await self._opened.wait()
+        except TimeoutError:
+            self._ready.set()
+            self.close()
+            return
         self._pump = pump.Pump(reader, writer, self._send, self.close)
         self._ready.set()
         if self._closed:
@@ -359,24 +392,26 @@ class Service(Stream):
         """Only the services that home offers, and only while the link is up."""
         link = self.links.links.get(self.name)
         connect = self.links.services.get(args[0])
-        if link is None or connect is None or not link.admit(args[0]):
+        end = link.admit(args[0]) if link is not None and connect is not None else None
+        if link is None or connect is None or end is None:
             self.set_status(404)
             self.finish({"message": "Home offers no such service to this runtime."})
             return
-        carrying = asyncio.ensure_future(self._carry_to(connect, link))
-        link.keep(carrying)
+        link.keep(asyncio.ensure_future(self._carry_to(connect, end)))
         await WebSocketHandler.get(self, *args, **kwargs)
         if self.ws_connection is None:  # no upgrade came of it
-            carrying.cancel()
+            self.on_close()
 
-    async def _carry_to(self, connect: Connect, link: Link) -> None:
+    async def _carry_to(self, connect: Connect, end: HomeEnd) -> None:
         try:
             await self._opened.wait()
+            if self._closed:
+                return
             reader, writer = await connect()
             with pump.ending(writer):
                 await self.carry(reader, writer)
         except Exception as error:  # noqa: BLE001 (whatever is wrong at home, the stream ends)
             log.warning("the service for runtime %s: %r", self.name, error)
         finally:
-            link.closed()
+            end.closed()
             self.close()

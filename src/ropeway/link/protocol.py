@@ -46,6 +46,9 @@ OPEN_SECONDS = 10.0
 IDLE_SECONDS = 900.0
 """A stream that carried nothing for so long is closed; Jupyter's own pings are more frequent."""
 
+REFUSED = "X-Ropeway-Link"
+"""The header of home's own refusal: a proxy's 401 or 404 does not have it."""
+
 SERVICES = ("data",)
 """What a runtime may reach at home, by name; nothing else, ever."""
 

@@ -155,6 +155,9 @@ class _Running:
         except RopewayError as error:
             self.error = error
             self._app.stop(from_signal=True)
+        except Exception as error:  # noqa: BLE001 (a link that ends in silence helps nobody)
+            self.error = RopewayError(f"The link to home ended: {error!r}.")
+            self._app.stop(from_signal=True)
 
     async def leave(self) -> None:
         """A signal came: end the companion, then the server."""

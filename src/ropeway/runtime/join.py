@@ -35,7 +35,13 @@ class Home:
     @classmethod
     def read(cls, text: str, fingerprint: str = "") -> Home:
         """What a person pasted. Raises `BadInput`."""
-        return cls(_base_url(text), parse_fingerprint(fingerprint) if fingerprint else "")
+        url = _base_url(text)
+        if fingerprint and not url.startswith("https://"):
+            raise BadInput(
+                "A fingerprint was given, but the workspace's URL does not begin with https://.",
+                hint="Only TLS shows a certificate: copy the command of `ropeway invite` whole.",
+            )
+        return cls(url, parse_fingerprint(fingerprint) if fingerprint else "")
 
     @property
     def trust(self) -> ssl.SSLContext:
@@ -73,9 +79,13 @@ class Membership:
 
     def keep(self, key: str) -> None:
         """Use a key from now on, also after a restart."""
-        self._key = key
         if self.alone:
             config.write_private(self._path, json.dumps({"home": self._home.url, "key": key}))
+        self._key = key
+
+    def use(self, key: str) -> None:
+        """Use a key until this process ends."""
+        self._key = key
 
     def forget(self) -> None:
         """The key is worth nothing any more."""
@@ -121,12 +131,12 @@ class Join:
                 await self._stay(listening)
                 return
             except LinkRefused as error:
-                self._member.forget()
                 if self._dialer is not None and self._dialer.was_up:
                     self._tell(f"{error.message} Kernels here go on until Ctrl-C.")
                     return
                 if not (known and self._token):
                     raise
+                self._member.forget()  # there is an invitation to try instead
 
     async def stop(self) -> None:
         """Say goodbye."""
@@ -163,7 +173,7 @@ class Join:
         )
         try:
             answer = await AsyncHTTPClient().fetch(request)
-            self._member.keep(str(json.loads(answer.body)["key"]))
+            key = str(json.loads(answer.body)["key"])
         except HTTPClientError as error:
             raise _told(error, self._home.url) from None
         except (OSError, TimeoutError) as error:
@@ -175,6 +185,11 @@ class Join:
             ) from error
         except (ValueError, KeyError, TypeError):
             raise _no_workspace(self._home.url) from None
+        try:
+            self._member.keep(key)
+        except OSError as error:
+            self._member.use(key)
+            self._tell(f"The key cannot be kept ({error}): a restart will need a new invitation.")
 
 
 def _told(error: HTTPClientError, home: str) -> RopewayError:

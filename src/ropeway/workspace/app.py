@@ -16,7 +16,7 @@ from ropeway.workspace.contents import PortableContents
 from ropeway.workspace.handlers import HANDLERS
 from ropeway.workspace.handlers.join import JoinHandler
 from ropeway.workspace.home import Home
-from ropeway.workspace.joining import tell_link
+from ropeway.workspace.joining import link_file, tell_link
 from ropeway.workspace.ports import MOST_SOCKETS
 from ropeway.workspace.provisioner import RuntimeProvisioner
 from ropeway.workspace.registry import Runtime
@@ -69,18 +69,25 @@ class Workspace(ExtensionApp):
         self.links.changed = self._link_changed
         self.links.next_key = self.home.joining.next_key
         self.links.renewed = self.home.joining.renewed
+        self._leaving: set[asyncio.Future[None]] = set()
         told = self.home.registry.on_removed
 
         def removed(runtime: Runtime) -> None:
             told(runtime)
             if runtime.name in self.links.links:
+                link_file(runtime.name).unlink(missing_ok=True)
                 sent_away = self.links.remove(runtime.name, "it was disconnected there")
-                self._leaving = asyncio.ensure_future(sent_away)
+                leaving = asyncio.ensure_future(sent_away)
+                self._leaving.add(leaving)
+                leaving.add_done_callback(self._leaving.discard)
 
         self.home.registry.on_removed = removed
 
     def _link_changed(self, link: Link) -> None:
-        tell_link(link, self.home.root)
+        try:
+            tell_link(link, self.home.root)
+        except OSError as error:
+            self.log.warning("the link of %s cannot be told: %s", link.name, error)
         runtime = self.home.registry.runtimes.get(link.name)
         if runtime is not None:
             runtime.wake.set()

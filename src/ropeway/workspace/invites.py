@@ -78,21 +78,26 @@ class InviteList:
                 )
             self._write(found)
 
+    def find(self, secret: str) -> Invite:
+        """The invitation behind a secret. Raises `LinkRefused`."""
+        asked = digest(secret)
+        for invite in self.read().values():
+            if hmac.compare_digest(invite.digest, asked):
+                return invite
+        raise LinkRefused(
+            "Home knows no such invitation: it was used, has expired or was taken back.",
+            hint="Make a new one at home: `ropeway invite`.",
+        )
+
     def redeem(self, secret: str) -> Invite:
         """The invitation behind a secret, used up when it counts once. Raises `LinkRefused`."""
-        asked = digest(secret)
         with config.one_writer(self.path.parent):
-            found = self.read()
-            match = [i for i in found.values() if hmac.compare_digest(i.digest, asked)]
-            if not match:
-                raise LinkRefused(
-                    "Home knows no such invitation: it was used, has expired or was taken back.",
-                    hint="Make a new one at home: `ropeway invite`.",
-                )
-            if match[0].once:
-                del found[match[0].id]
+            invite = self.find(secret)
+            if invite.once:
+                found = self.read()
+                del found[invite.id]
                 self._write(found)
-            return match[0]
+            return invite
 
     def _write(self, invites: dict[str, Invite]) -> None:
         rows = [asdict(invite) for invite in invites.values()]

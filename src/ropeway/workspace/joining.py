@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from ropeway import config
-from ropeway.errors import NameTaken, RopewayError
+from ropeway.errors import BadInput, NameTaken, RopewayError
 from ropeway.link.listener import Link
 from ropeway.workspace.address import HERE, NAME
 from ropeway.workspace.invites import InviteList, digest, invite_list
@@ -37,21 +37,33 @@ class Joining:
     ) -> None:
         self._runtimes = runtimes or runtime_list()
         self._invites = invites or invite_list()
-        self._seen = -1
+        self._seen = (-1, 0, 0)
         self._records: dict[str, Record] = {}
 
     def invite(self, name: str, seconds: float, *, once: bool = True) -> tuple[str, str]:
         """A new invitation: its id and secret. A name in use may only be a joined runtime's, which
         then is replaced. Raises `NameTaken`, `BadInput`."""
-        self._check_free(name)
+        if name and not once:
+            raise BadInput(
+                "An invitation for many machines cannot have one name.",
+                hint="Leave the name away: each machine then gets its own.",
+            )
+        if name:
+            self._check_free(name)
         invite, secret = self._invites.make(name, seconds, once=once)
         return invite.id, secret
 
+    def check(self, secret: str) -> None:
+        """Raise `LinkRefused` unless an invitation has this secret."""
+        self._invites.find(secret)
+
     def join(self, secret: str, suggested: str) -> str:
         """The key of a runtime that shows an invitation. Raises `LinkRefused`, `NameTaken`."""
+        named = self._invites.find(secret).name
+        if named:
+            self._check_free(named)
         invite = self._invites.redeem(secret)
         name = invite.name or self._free_name(suggested)
-        self._check_free(name)
         key = secrets.token_urlsafe(32)
         options = {"key": digest(key), "since": time.time()}
         record = Record(name, SCHEME + _host(suggested), "", options)
@@ -81,15 +93,16 @@ class Joining:
         if record is None or time.time() - float(record.options.get("since", 0)) < RENEW_SECONDS:
             return None
         secret = secrets.token_urlsafe(32)
-        self._runtimes.put(replace(record, options={**record.options, "next": digest(secret)}))
-        return f"{name}.{secret}"
+        new = replace(record, options={**record.options, "next": digest(secret)})
+        return f"{name}.{secret}" if self._runtimes.change(record, new) else None
 
     def renewed(self, name: str) -> None:
         """The runtime keeps the new key: the old one no longer counts."""
         record = self._known().get(name)
         if record is not None and "next" in record.options:
             options = {"key": record.options["next"], "since": time.time()}
-            self._runtimes.put(replace(record, options=options))
+            # Whoever was disconnected in this moment stays so.
+            self._runtimes.change(record, replace(record, options=options))
 
     def _known(self) -> dict[str, Record]:
         stamp = self._runtimes.stamp()

@@ -101,7 +101,7 @@ class Registry:
         self.on_reached: Callable[[Runtime], None] = lambda runtime: None
         self._remembered = remembered
         self._refresh = refresh
-        self._stamp = -1
+        self._stamp = (-1, 0, 0)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._watcher: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Future[None]] = set()

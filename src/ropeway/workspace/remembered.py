@@ -30,12 +30,13 @@ class RuntimeList:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def stamp(self) -> int:
-        """Changes whenever the file does."""
+    def stamp(self) -> tuple[int, int, int]:
+        """Changes whenever the file does, also twice within a tick of the clock."""
         try:
-            return self.path.stat().st_mtime_ns
+            seen = self.path.stat()
         except FileNotFoundError:
-            return 0
+            return 0, 0, 0
+        return seen.st_mtime_ns, seen.st_ino, seen.st_size
 
     def read(self) -> dict[str, Record]:
         """The runtimes by name. Raises `BadInput` when the file is broken."""
@@ -62,6 +63,15 @@ class RuntimeList:
         """Remember a runtime, instead of the one that had its name."""
         with config.one_writer(self.path.parent):
             self._write({**self.read(), record.name: record})
+
+    def change(self, old: Record, new: Record) -> bool:
+        """Replace a record, unless somebody changed or removed it meanwhile: then False."""
+        with config.one_writer(self.path.parent):
+            records = self.read()
+            if records.get(old.name) != old:
+                return False
+            self._write({**records, old.name: new})
+            return True
 
     def remove(self, name: str) -> None:
         """Forget a runtime. Raises `UnknownRuntime`."""

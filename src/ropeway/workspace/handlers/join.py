@@ -10,6 +10,9 @@ from tornado.web import RequestHandler
 from ropeway.errors import BadInput, LinkRefused, RopewayError
 from ropeway.workspace.joining import Joining
 
+MOST_BYTES = 4096
+"""The largest body: it holds a name."""
+
 
 class JoinHandler(RequestHandler):
     """Guarded by the invitation alone: the runtime knows nothing else of home."""
@@ -27,6 +30,7 @@ class JoinHandler(RequestHandler):
         try:
             if kind != "Bearer" or not secret:
                 raise LinkRefused("Joining wants an invitation.", hint="`ropeway invite` at home.")
+            self.joining.check(secret)  # before anything of the body is looked at
             key = self.joining.join(secret, self._suggested())
         except RopewayError as error:
             self.set_status(error.http_status)
@@ -36,9 +40,11 @@ class JoinHandler(RequestHandler):
             self.finish({"key": key})
 
     def _suggested(self) -> str:
+        if len(self.request.body) > MOST_BYTES:
+            raise BadInput("The request's body is too large.")
         try:
             body = json.loads(self.request.body or b"{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadInput("The request's body is not JSON.") from error
         name: Any = body.get("name") if isinstance(body, dict) else None
         return name if isinstance(name, str) else ""

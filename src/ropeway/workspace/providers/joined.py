@@ -30,8 +30,11 @@ class Joined(Provider):
         return f"dials in from {super().shown}"
 
     def reaches(self, record: Record) -> bool:
-        """Its keys change while it stays the same runtime."""
-        return record.url == self.record.url
+        """Keys change, and so may the machine behind the name: the link is the same."""
+        if not record.url.startswith("join://"):
+            return False
+        self.record = record
+        return True
 
     async def reach(self) -> Address:
         """Where its link ends, on this machine."""
