@@ -122,7 +122,7 @@ The same file holds the datasets, one table each: `[datasets.NAME]` with the key
 with their tokens, and what each workspace keeps. By default the platform's own place for a \
 user's data. |
 | `ROPEWAY_RUNTIME_TOKEN` | The token of `ropeway runtime`, instead of a new one at each start. |
-| `ROPEWAY_JOIN_TOKEN` | The invitation of `ropeway runtime --join`. |
+| `ROPEWAY_JOIN_TOKEN` | The invitation of `ropeway runtime --join URL`. |
 """
 
 
