@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from support.hub import Hub, jupyterhub
+if TYPE_CHECKING:
+    from support.hub import Hub
+
 from support.servers import Server, plain_jupyter, workspace
 
 
@@ -59,6 +62,9 @@ def proxy_folder(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory, proxy_folder: Path) -> Iterator[Hub]:
     """A JupyterHub below a prefix, with users enough for all tests."""
+    # Imported here: the tests of kernel and runtime also run where no Hub is.
+    from support.hub import jupyterhub
+
     with jupyterhub(tmp_path_factory.mktemp("hub"), proxy_folder, "/jupyter/hub/") as made:
         yield made
 

@@ -21,9 +21,6 @@ from ropeway.tls import context_for
 ANSWER_BYTES = 8_000_000
 """The largest answer that is read: a strange server may answer without an end."""
 
-KEPT_SECONDS = 30.0
-"""How long a connection is kept: a runtime is looked at every few seconds, over the same one."""
-
 FAULTS = (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, RuntimeError)
 """What a request ends with when there is no answer; time-outs are among them."""
 
@@ -56,7 +53,6 @@ def new_client(fingerprint: str = "") -> httpx.AsyncClient:
         follow_redirects=False,
         verify=context_for(fingerprint),
         trust_env=False,  # as for the WebSocket, which knows no proxies
-        limits=httpx.Limits(keepalive_expiry=KEPT_SECONDS),
     )
 
 

@@ -101,12 +101,16 @@ class RuntimeProvisioner(KernelProvisionerBase):
         """SIGINT interrupts the kernel; other signals have no meaning for a runtime."""
         if signum != signal.SIGINT or self._client is None or self.remote_id is None:
             return
-        if self.parent.shutting_down:
-            return  # a shutdown interrupts first, which the runtime's server does by itself
+        if self.parent.shutting_down and self._away():
+            return  # a shutdown interrupts first: it must not wait for who does not answer
         try:
             await self._client.interrupt_kernel(self.remote_id)
         except KernelGone:
             self._on_event("gone")
+        except RopewayError:
+            # Out of reach is no reason not to shut down.
+            if not self.parent.shutting_down:
+                raise
 
     async def shutdown_requested(self, restart: bool = False) -> None:
         """`cleanup` or `launch_kernel` will ask the runtime."""
@@ -134,9 +138,14 @@ class RuntimeProvisioner(KernelProvisionerBase):
         if self._client is not None and self.remote_id is not None:
             await self._delete(self._client, self.remote_id)
 
-    async def _delete(self, client: RuntimeClient, remote_id: str) -> None:
+    def _away(self) -> Runtime | None:
+        """The runtime, where it did not answer at the last look."""
         runtime = self._home().registry.runtimes.get(self.runtime)
-        if runtime is not None and runtime.state in OUT_OF_REACH:
+        away = runtime is not None and runtime.state in OUT_OF_REACH
+        return runtime if away else None
+
+    async def _delete(self, client: RuntimeClient, remote_id: str) -> None:
+        if runtime := self._away():
             self.log.warning("kernel %s may go on: %s", self.kernel_id, runtime.detail)
             return
         try:
