@@ -14,7 +14,6 @@ class Case(ABC):
     stoppable: ClassVar[bool] = False
     needs: ClassVar[str] = ""
     """The session's fixture that it stands on; what that gives is `ground`."""
-    keeps_kernels_over_a_drop: ClassVar[bool] = True
     lists_kernels: ClassVar[bool] = True
     joins: ClassVar[bool] = False
     """Whether it comes to home by itself, rather than be connected."""

@@ -229,16 +229,6 @@ class _Handler(WebSocketHandler):
         """A page cannot set the header with the key, so any origin is as good as none."""
         return True
 
-    @property
-    def ping_interval(self) -> float:
-        """Both ends look for a dead link."""
-        return PING_SECONDS
-
-    @property
-    def ping_timeout(self) -> float:
-        """See `ping_interval`."""
-        return PING_SECONDS
-
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """No page of errors: a program reads it."""
         self.finish({"message": f"The link answers {status_code}."})
@@ -248,6 +238,16 @@ class Control(_Handler):
     """A runtime's control channel."""
 
     max_message_size = CONTROL_BYTES
+
+    @property
+    def ping_interval(self) -> float:
+        """Both ends look for a dead link."""
+        return PING_SECONDS
+
+    @property
+    def ping_timeout(self) -> float:
+        """See `ping_interval`."""
+        return PING_SECONDS
 
     async def open(self, *args: str, **kwargs: str) -> None:
         """Wait for its hello."""
@@ -315,17 +315,6 @@ class Stream(_Handler):
 
     max_message_size = CHUNK_BYTES
 
-    async def get(self, *args: Any, **kwargs: Any) -> None:
-        """Only the runtime that was asked gets the stream, and only once."""
-        link = self.links.links.get(self.name)
-        if link is None or not link.claim(args[0], self):
-            self.set_status(404)
-            self.finish({"message": "Nobody asked this runtime for that stream."})
-            return
-        await super().get(*args, **kwargs)
-        if self.ws_connection is None:  # it asked for the stream, and then for no WebSocket
-            self.on_close()
-
     @property
     def ping_interval(self) -> float:
         """None: a slow reader's pong would come late. The control channel finds dead links."""
@@ -335,6 +324,21 @@ class Stream(_Handler):
     def ping_timeout(self) -> float:
         """See `ping_interval`."""
         return 0.0
+
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        """Only the runtime that was asked gets the stream, and only once."""
+        link = self.links.links.get(self.name)
+        if link is None or not link.claim(args[0], self):
+            self.set_status(404)
+            self.finish({"message": "Nobody asked this runtime for that stream."})
+            return
+        await self.upgrade(*args, **kwargs)
+
+    async def upgrade(self, *args: Any, **kwargs: Any) -> None:
+        """Become a WebSocket, or be over at once when that was not asked for."""
+        await super().get(*args, **kwargs)
+        if self.ws_connection is None:
+            self.on_close()
 
     def initialize(self, links: Links) -> None:
         """Nothing is carried before both sides are there."""
@@ -398,9 +402,7 @@ class Service(Stream):
             self.finish({"message": "Home offers no such service to this runtime."})
             return
         link.keep(asyncio.ensure_future(self._carry_to(connect, end)))
-        await WebSocketHandler.get(self, *args, **kwargs)
-        if self.ws_connection is None:  # no upgrade came of it
-            self.on_close()
+        await self.upgrade(*args, **kwargs)
 
     async def _carry_to(self, connect: Connect, end: HomeEnd) -> None:
         try:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ropeway.errors import BadInput, Unreachable
 from ropeway.workspace.address import Address
-from ropeway.workspace.joining import told_link
+from ropeway.workspace.joining import SCHEME, told_link
 from ropeway.workspace.providers.provider import Provider
 from ropeway.workspace.remembered import Record
 
@@ -31,7 +31,7 @@ class Joined(Provider):
 
     def reaches(self, record: Record) -> bool:
         """Keys change, and so may the machine behind the name: the link is the same."""
-        if not record.url.startswith("join://"):
+        if not record.url.startswith(SCHEME):
             return False
         self.record = record
         return True
