@@ -68,13 +68,14 @@ class Both:
 
 
 @asynccontextmanager
-async def home() -> AsyncIterator[Both]:
+async def home(address: str = "127.0.0.1") -> AsyncIterator[Both]:
     """Home's end, listening."""
     links = Links(KEYS.get)
     server = HTTPServer(web.Application(links.handlers(PATH)))
-    sockets = bind_sockets(0, "127.0.0.1")
+    sockets = bind_sockets(0, address)
     server.add_sockets(sockets)
-    both = Both(links, f"http://127.0.0.1:{sockets[0].getsockname()[1]}")
+    host = f"[{address}]" if ":" in address else address
+    both = Both(links, f"http://{host}:{sockets[0].getsockname()[1]}")
     try:
         yield both
     finally:
@@ -139,6 +140,14 @@ async def dial(both: Both, path: str, key: str) -> WebSocketClientConnection:
     """A WebSocket of the link, as a runtime would dial it."""
     url = "ws" + both.url.removeprefix("http") + PATH + path
     return await websocket_connect(HTTPRequest(url, headers={"Authorization": f"Bearer {key}"}))
+
+
+async def welcomed(both: Both) -> WebSocketClientConnection:
+    """A control channel of `gpu` that the test itself speaks on."""
+    control = await dial(both, "/control", "gpu.secret")
+    await control.write_message(pack("hello", v=VERSION, token="t", door=0))
+    await control.read_message()
+    return control
 
 
 async def hang_up(websocket: WebSocketClientConnection) -> None:
@@ -434,9 +443,7 @@ async def test_a_runtime_cannot_take_the_stream_of_another() -> None:
     seen: list[str] = []
     async with home() as both, target() as port:
         await both.join(port, "lab.secret")
-        control = await dial(both, "/control", "gpu.secret")
-        await control.write_message(pack("hello", v=VERSION, token="t", door=0))
-        await control.read_message()
+        control = await welcomed(both)
         link = await both.links.link("gpu")
         async with client(link.port) as (_, _):
             asked = json.loads(await control.read_message() or "")
@@ -507,9 +514,7 @@ async def test_a_control_channel_that_talks_nonsense_is_closed(flood: list[str |
 async def test_a_stream_that_carries_too_much_at_once_is_closed() -> None:
     """A frame larger than a chunk ends its stream: nobody can make home hold more."""
     async with home() as both:
-        control = await dial(both, "/control", "gpu.secret")
-        await control.write_message(pack("hello", v=VERSION, token="t", door=0))
-        await control.read_message()
+        control = await welcomed(both)
         link = await both.links.link("gpu")
         async with client(link.port) as (reader, _):
             asked = json.loads(await control.read_message() or "")
@@ -549,9 +554,7 @@ async def test_a_stream_that_nobody_dials_is_given_up(monkeypatch: pytest.Monkey
     """A runtime that does not dial what it was asked for keeps no client waiting."""
     monkeypatch.setattr("ropeway.link.listener.OPEN_SECONDS", 0.3)
     async with home() as both:
-        control = await dial(both, "/control", "gpu.secret")
-        await control.write_message(pack("hello", v=VERSION, token="t", door=0))
-        await control.read_message()
+        control = await welcomed(both)
         link = await both.links.link("gpu")
         async with client(link.port) as (reader, _):
             async with asyncio.timeout(5):
@@ -566,9 +569,7 @@ async def test_a_stream_that_is_claimed_without_a_websocket_is_given_up(
     """A runtime that asks for its stream by a plain request keeps no client waiting either."""
     monkeypatch.setattr("ropeway.link.listener.OPEN_SECONDS", 0.5)
     async with home() as both:
-        control = await dial(both, "/control", "gpu.secret")
-        await control.write_message(pack("hello", v=VERSION, token="t", door=0))
-        await control.read_message()
+        control = await welcomed(both)
         link = await both.links.link("gpu")
         async with client(link.port) as (reader, _):
             asked = json.loads(await control.read_message() or "")
@@ -607,20 +608,8 @@ async def test_the_number_of_streams_is_bounded(monkeypatch: pytest.MonkeyPatch)
 
 async def test_home_can_listen_on_ipv6() -> None:
     """A runtime dials a home that has an IPv6 address."""
-    links = Links(KEYS.get)
-    server = HTTPServer(web.Application(links.handlers(PATH)))
-    sockets = bind_sockets(0, "::1")
-    server.add_sockets(sockets)
-    both = Both(links, f"http://[::1]:{sockets[0].getsockname()[1]}")
-    try:
-        async with target() as port:
-            link = await both.join(port)
-            async with client(link.port) as (reader, writer):
-                writer.write(b"six")
-                assert await reader.readexactly(3) == b"six"
-    finally:
-        await both.dialers[0].stop()
-        await asyncio.gather(*both.tasks, return_exceptions=True)
-        await links.aclose()
-        server.stop()
-        await server.close_all_connections()
+    async with home("::1") as both, target() as port:
+        link = await both.join(port)
+        async with client(link.port) as (reader, writer):
+            writer.write(b"six")
+            assert await reader.readexactly(3) == b"six"
