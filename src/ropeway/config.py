@@ -74,7 +74,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("runtimes.timeout", float, 10.0, "Seconds a runtime may take to answer.", 0.5, 600),
     Setting("data.memory", str, "2GB", "Memory the query engine may use at home."),
-    Setting("data.seconds", float, 600.0, "Seconds that one query may take at home.", 0.1, 1e6),
+    Setting("data.seconds", float, 600.0, "Seconds that one query may take at home.", 0.1, 3600.0),
     Setting("data.threads", int, 2, "Threads the query engine may use at home.", 1, 1024),
 )
 
@@ -270,15 +270,19 @@ def one_writer(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def write_private(path: Path, text: str) -> None:
-    """Replace `path` in one step with a file that only its owner can read (mode 0600)."""
+def write_private(path: Path, text: str, *, durable: bool = True) -> None:
+    """Replace `path` in one step with a file that only its owner can read (mode 0600).
+
+    One that need not be `durable` may be lost with the power, and costs no wait for the disk.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

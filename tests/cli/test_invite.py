@@ -172,6 +172,7 @@ def test_many_may_join_with_one_invitation(team: Server, place: Path, tmp_path: 
     two = joining(tmp_path / "b", url, token, "--name", "node")
     with one, two:
         until(lambda: {state(team, "node"), state(team, "node-2")} == {"connected"})
+    assert "many, 2 so far" in call(place, "invite", "--list").stdout
     for name in ("node", "node-2"):
         call(place, "disconnect", name)
 

@@ -16,7 +16,7 @@ from tornado import web
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
-from tornado.websocket import WebSocketClientConnection, websocket_connect
+from tornado.websocket import WebSocketClientConnection, WebSocketHandler, websocket_connect
 
 from ropeway.errors import LinkRefused
 from ropeway.link import protocol, pump
@@ -604,6 +604,66 @@ async def test_the_number_of_streams_is_bounded(monkeypatch: pytest.MonkeyPatch)
                 writer.write(b"y")
                 assert await reader.readexactly(1) == b"y"
         await until(lambda: link.streams == 0)
+
+
+async def test_one_runtime_cannot_take_all_places_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond `MOST_SERVICES` its kernels are turned away; home's own streams go on."""
+    monkeypatch.setattr(protocol, "MOST_SERVICES", 2)
+    async with home() as both, target() as port, contextlib.AsyncExitStack() as stack:
+        both.links.services["data"] = lambda: pump.connect("127.0.0.1", port)
+        link = await both.join(port)
+        assert link.hello is not None
+        for _ in range(2):
+            reader, writer = await stack.enter_async_context(client(link.hello.door))
+            writer.write(b"x")
+            assert await reader.readexactly(1) == b"x"
+        async with client(link.hello.door) as (reader, _):
+            with pytest.raises(ConnectionResetError):
+                await reader.read(-1)
+        async with client(link.port) as (reader, writer):
+            writer.write(b"x")
+            assert await reader.readexactly(1) == b"x"
+
+
+async def test_a_home_that_takes_the_call_and_says_nothing_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A home that hangs before its welcome does not keep the dialer for ever."""
+    monkeypatch.setattr("ropeway.link.dialer.OPEN_SECONDS", 0.3)
+
+    class Silent(WebSocketHandler):
+        def on_message(self, message: str | bytes) -> None:
+            pass
+
+    server = HTTPServer(web.Application([(".*", Silent)]))
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    told: list[str] = []
+    url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+    dialer = Dialer(url, Served(1, "t"), key=lambda: "k", keep=print, tell=told.append)
+    running = asyncio.create_task(dialer.run())
+    try:
+        await until(lambda: bool(told))
+        assert told[0].startswith("The link to home is down")
+    finally:
+        await dialer.stop()
+        await running
+        server.stop()
+        await server.close_all_connections()
+
+
+async def test_a_stream_that_the_runtime_cannot_dial_is_told_at_once() -> None:
+    """No client waits until the time is over for a stream that cannot come."""
+    async with home() as both, target() as port:
+        link = await both.join(port)
+
+        async def fails(*_: Any) -> Any:
+            raise OSError("too many open files")
+
+        both.dialers[0]._dial = fails  # type: ignore[method-assign]
+        async with client(link.port) as (reader, _), asyncio.timeout(3):
+            with pytest.raises(ConnectionResetError):
+                await reader.read(-1)
 
 
 async def test_home_can_listen_on_ipv6() -> None:

@@ -14,6 +14,7 @@ from ropeway.errors import ProtocolError
 from ropeway.link.protocol import (
     CONTROL_BYTES,
     LONGEST_PAUSE,
+    MOST_SERVICES,
     MOST_STREAMS,
     VERSION,
     Backoff,
@@ -68,6 +69,7 @@ class Streams(RuleBasedStateMachine):
         self.end.receive(HELLO)
         self.asked: set[str] = set()
         self.open = 0
+        self.services = 0
 
     @rule()
     def ask(self) -> None:
@@ -106,9 +108,9 @@ class Streams(RuleBasedStateMachine):
     @rule(service=st.sampled_from(["data", "shell", "", "../data"]))
     def admit(self, service: str) -> None:
         """Of home's services only those it offers can be reached."""
-        room = len(self.asked) + self.open < MOST_STREAMS
-        assert self.end.admit(service) == (service == "data" and room)
-        self.open += service == "data" and room
+        admitted = service == "data" and self.services < MOST_SERVICES
+        assert self.end.admit(service) == admitted
+        self.services += admitted
 
     @precondition(lambda self: self.open)
     @rule()
@@ -117,10 +119,17 @@ class Streams(RuleBasedStateMachine):
         self.end.closed()
         self.open -= 1
 
+    @precondition(lambda self: self.services)
+    @rule()
+    def leave(self) -> None:
+        """A stream to a service ends."""
+        self.end.left()
+        self.services -= 1
+
     @invariant()
     def counted(self) -> None:
         """The count is right."""
-        assert self.end.streams == self.open
+        assert self.end.streams == self.open + self.services
 
 
 TestStreams = Streams.TestCase
@@ -139,11 +148,12 @@ def test_nothing_is_asked_before_hello_and_after_bye() -> None:
 
 
 def test_there_is_an_end_to_streams() -> None:
-    """A runtime cannot hold more than `MOST_STREAMS`."""
+    """Neither side can hold more than its share, and neither takes the other's."""
     end = HomeEnd()
     end.receive(HELLO)
     assert all(end.ask() for _ in range(MOST_STREAMS))
     assert end.ask() is None
+    assert all(end.admit("data") for _ in range(MOST_SERVICES))
     assert not end.admit("data")
 
 

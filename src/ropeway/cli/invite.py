@@ -77,7 +77,8 @@ def _show() -> None:
         table.add_column(column, no_wrap=True)
     for each in invite_list().read().values():
         until = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.expires))
-        table.add_row(each.id, each.name or "any", "once" if each.once else "many", until)
+        uses = "once" if each.once else f"many, {each.used} so far"
+        table.add_row(each.id, each.name or "any", uses, until)
     Console().print(table)
 
 

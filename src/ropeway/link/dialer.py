@@ -145,6 +145,7 @@ class Dialer:
         served = self._served
         hello = {"v": VERSION, "version": served.version, "token": served.token, "door": self.door}
         await control.write_message(pack("hello", **hello))
+        asyncio.get_running_loop().call_later(OPEN_SECONDS, self._welcome_is_due, control)
         while (text := await control.read_message()) is not None:
             message = self._end.receive(text)
             if message["kind"] == "welcome":
@@ -165,6 +166,11 @@ class Dialer:
             elif message["kind"] == "bye":
                 return
 
+    def _welcome_is_due(self, control: WebSocketClientConnection) -> None:
+        if control is self._control and not self._end.name:
+            log.warning("home took the connection and does not answer")
+            control.close()
+
     def _begin(self, stream: Any) -> None:
         task = asyncio.ensure_future(stream)
         self._streams.add(task)
@@ -183,10 +189,12 @@ class Dialer:
             async with asyncio.timeout(OPEN_SECONDS):
                 reader, writer = await pump.connect(self._served.host, self._served.port)
         except OSError as error:
+            why = _words(error)
+        else:
+            why = await self._carry(f"/streams/{stream}", reader, writer)
+        if why:
             with contextlib.suppress(*pump.BROKEN):
-                await control.write_message(pack("failed", stream=stream, why=_words(error)))
-            return
-        await self._carry(f"/streams/{stream}", reader, writer)
+                await control.write_message(pack("failed", stream=stream, why=why))
 
     def _to_home(self, reader: pump.Reader, writer: pump.Writer) -> None:
         """Connect a kernel that came to the door to home's data service."""
@@ -195,15 +203,17 @@ class Dialer:
         else:
             pump.reset(writer)
 
-    async def _carry(self, path: str, reader: pump.Reader, writer: pump.Writer) -> None:
+    async def _carry(self, path: str, reader: pump.Reader, writer: pump.Writer) -> str:
+        """Carry a stream to its end; returns why it could not be dialled, or nothing."""
         with pump.ending(writer):
             try:
                 websocket = await self._dial(path, CHUNK_BYTES, None)
             except Exception as error:  # noqa: BLE001 (the local side hears of it, whatever it was)
                 log.info("a stream could not be dialled: %s", _words(error))
-                return
+                return _words(error)
             with contextlib.closing(websocket):
                 await _carried(websocket, reader, writer)
+        return ""
 
     async def _dial(self, path: str, most: int, ping: float | None) -> WebSocketClientConnection:
         request = HTTPRequest(

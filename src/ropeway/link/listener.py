@@ -415,5 +415,5 @@ class Service(Stream):
         except Exception as error:  # noqa: BLE001 (whatever is wrong at home, the stream ends)
             log.warning("the service for runtime %s: %r", self.name, error)
         finally:
-            end.closed()
+            end.left()
             self.close()

@@ -34,7 +34,11 @@ CONTROL_BYTES = 64 * 1024
 """The largest control message."""
 
 MOST_STREAMS = 512
-"""Streams that one runtime may have open."""
+"""Streams that home may have open to one runtime."""
+
+MOST_SERVICES = 32
+"""Streams that one runtime may have open to home's services; home's own are counted apart, so that
+neither side can use up the other's."""
 
 PING_SECONDS = 3.0
 """Each side pings so often and waits so long for the answer. With the 5 s that a WebSocket may take
@@ -43,8 +47,9 @@ to close, a link that died without a word is given up within 15 s."""
 OPEN_SECONDS = 10.0
 """Time that the runtime has to dial a stream that home asked for."""
 
-IDLE_SECONDS = 900.0
-"""A stream that carried nothing for so long is closed; Jupyter's own pings are more frequent."""
+IDLE_SECONDS = 4000.0
+"""A stream that carried nothing for so long is closed. Jupyter's own pings are more frequent, and
+the longest query that may be allowed (`data.seconds`) ends earlier."""
 
 REFUSED = "X-Ropeway-Link"
 """The header of home's own refusal: a proxy's 401 or 404 does not have it."""
@@ -97,6 +102,7 @@ class HomeEnd:
         """Why the runtime said goodbye; empty as long as it did not."""
         self._asked: set[str] = set()
         self._open = 0
+        self._services = 0
 
     def receive(self, text: str | bytes) -> dict[str, Any]:
         """A message of the runtime, checked. Raises `ProtocolError`; then the link must end."""
@@ -138,19 +144,23 @@ class HomeEnd:
         """Whether the runtime may open one more stream to a service of home's."""
         if service not in SERVICES or self.hello is None:
             return False
-        if len(self._asked) + self._open >= MOST_STREAMS:
+        if self._services >= MOST_SERVICES:
             return False
-        self._open += 1
+        self._services += 1
         return True
 
     def closed(self) -> None:
-        """A stream that was claimed or admitted has ended."""
+        """A stream that was claimed has ended."""
         self._open -= 1
+
+    def left(self) -> None:
+        """A stream that was admitted has ended."""
+        self._services -= 1
 
     @property
     def streams(self) -> int:
         """Streams that are open."""
-        return self._open
+        return self._open + self._services
 
 
 class RuntimeEnd:

@@ -44,6 +44,12 @@ class Home:
         return cls(url, parse_fingerprint(fingerprint) if fingerprint else "")
 
     @property
+    def exposed(self) -> bool:
+        """Whether others on the way can read what is sent."""
+        parts = urlsplit(self.url)
+        return parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost")
+
+    @property
     def trust(self) -> ssl.SSLContext:
         """Whom to trust with the key."""
         return context_for(self.fingerprint)
@@ -126,6 +132,11 @@ class Join:
             known = bool(self._member.key)
             if not known:
                 self._tell(f"Joining {self._home.url} …")
+                if self._home.exposed:
+                    self._tell(
+                        "This link is not encrypted: who can listen on the way reads the token and "
+                        "all that crosses. Give --join an https:// URL."
+                    )
                 await self._redeem()
             try:
                 await self._stay(listening)

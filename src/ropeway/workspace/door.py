@@ -16,8 +16,9 @@ from typing import Protocol
 
 from ropeway.errors import HomeUnreachable, RopewayError
 
-MOST = 64
-"""Connections at a time; one more is closed at once."""
+MOST = 256
+"""Connections at a time; one more is closed at once. One runtime has `link.protocol.MOST_SERVICES`
+of them at most."""
 
 HEAD_SECONDS = 10.0
 """Seconds until the head of the first request must be here."""
@@ -28,7 +29,7 @@ HEAD_BYTES = 32 * 1024
 STALL_SECONDS = 60.0
 """Seconds that a caller may take nothing of what is ready for it."""
 
-IDLE_SECONDS = 900.0
+IDLE_SECONDS = 3600.0
 """Seconds in which something must pass: a query may think for as long as `data.seconds`."""
 
 _LOOK = 0.5

@@ -11,7 +11,7 @@ import hmac
 import json
 import secrets
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ropeway import config
@@ -26,13 +26,14 @@ LONGEST = 30 * 86400.0
 @dataclass(frozen=True, slots=True)
 class Invite:
     """An invitation to join: `name` may be empty (the runtime's host names it), `expires` is in
-    seconds since 1970, and one that is not `once` may be used until then."""
+    seconds since 1970, and one that is not `once` may be used until then; `used` counts that."""
 
     id: str
     name: str
     digest: str
     expires: float
     once: bool
+    used: int = 0
 
 
 class InviteList:
@@ -93,10 +94,12 @@ class InviteList:
         """The invitation behind a secret, used up when it counts once. Raises `LinkRefused`."""
         with config.one_writer(self.path.parent):
             invite = self.find(secret)
+            found = self.read()
             if invite.once:
-                found = self.read()
                 del found[invite.id]
-                self._write(found)
+            else:
+                found[invite.id] = replace(invite, used=invite.used + 1)
+            self._write(found)
             return invite
 
     def _write(self, invites: dict[str, Invite]) -> None:

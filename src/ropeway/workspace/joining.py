@@ -148,7 +148,8 @@ def tell_link(link: Link, root: Path) -> None:
         door = f"http://127.0.0.1:{link.hello.door}" if link.hello.door else ""
         url = f"http://127.0.0.1:{link.port}"
         state |= {"url": url, "token": link.hello.token, "door": door}
-    config.write_private(link_file(link.name), json.dumps(state))
+    # A runtime may come and go as often as it likes: no wait for the disk.
+    config.write_private(link_file(link.name), json.dumps(state), durable=False)
 
 
 def told_link(name: str) -> dict[str, Any]:
