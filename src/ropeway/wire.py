@@ -14,6 +14,7 @@ Standard library only: the SDK inside kernels carries this file.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -32,7 +33,19 @@ T = TypeVar("T")
 
 def to_json(value: Any) -> dict[str, Any]:
     """A dataclass of this module as a JSON object."""
-    return dataclasses.asdict(value)
+    return {name: _plain(getattr(value, name)) for name in _names(value.__class__)}
+
+
+@functools.cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+def _plain(value: Any) -> Any:
+    """As `dataclasses.asdict`, which copies deeply and takes five times as long."""
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return to_json(value) if dataclasses.is_dataclass(value) else value
 
 
 def from_json(kind: type[T], body: dict[str, Any]) -> T:

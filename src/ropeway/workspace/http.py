@@ -21,6 +21,12 @@ from ropeway.tls import context_for
 ANSWER_BYTES = 8_000_000
 """The largest answer that is read: a strange server may answer without an end."""
 
+KEPT_SECONDS = 30.0
+"""A connection is kept from one look at a runtime to the next: a new one may be a new stream."""
+
+_REPEATABLE = ("GET", "DELETE")
+"""What may be asked twice."""
+
 FAULTS = (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, RuntimeError)
 """What a request ends with when there is no answer; time-outs are among them."""
 
@@ -53,6 +59,7 @@ def new_client(fingerprint: str = "") -> httpx.AsyncClient:
         follow_redirects=False,
         verify=context_for(fingerprint),
         trust_env=False,  # as for the WebSocket, which knows no proxies
+        limits=httpx.Limits(keepalive_expiry=KEPT_SECONDS),
     )
 
 
@@ -73,6 +80,24 @@ async def send(
 ) -> Response:
     """One request with a JSON body. Raises `TooMuch` or one of `FAULTS`."""
     extra: dict[str, Any] = {} if body is None else {"json": body}
+    try:
+        return await _send(http, method, url, headers, extra, seconds, most)
+    except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+        # The other end may close a kept connection in the moment in which it is used.
+        if method not in _REPEATABLE:
+            raise
+        return await _send(http, method, url, headers, extra, seconds, most)
+
+
+async def _send(
+    http: httpx.AsyncClient,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    extra: dict[str, Any],
+    seconds: float,
+    most: int,
+) -> Response:
     async with (
         asyncio.timeout(seconds + 5),  # httpx counts from one piece to the next
         http.stream(method, url, headers=dict(headers), timeout=limits(seconds), **extra) as answer,

@@ -43,6 +43,9 @@ class RuntimeProvisioner(KernelProvisionerBase):
     live: ClassVar[dict[str, RuntimeProvisioner]] = {}
     """Every provisioner with a kernel, by the workspace's kernel id."""
 
+    place = ""
+    """As `runtime`, of a kernel that was started: a trait is slow, and lists read a thousand."""
+
     remote_id: str | None = None
     bridge: Bridge | None = None
     linked = False
@@ -80,6 +83,13 @@ class RuntimeProvisioner(KernelProvisionerBase):
         self._serve_sdk()
         info: dict[str, Any] = self.connection_info
         return info
+
+    async def post_launch(self, **kwargs: Any) -> None:
+        """Hang the manager's control connection up: 60 kB a kernel, made anew when it is needed.
+
+        Nothing but a shutdown uses it, and that we ask of the runtime.
+        """
+        self.parent._close_control_socket()
 
     async def poll(self) -> int | None:
         """None while the kernel may live. Not to be heard of is not death.
@@ -167,6 +177,7 @@ class RuntimeProvisioner(KernelProvisionerBase):
             on_event=self._on_event,
             swallow_shutdown_of=manager.session.session,
         )
+        self.place = self.runtime
         self.live[self.kernel_id] = self
         try:
             self.connection_info = self.bridge.open()

@@ -20,12 +20,12 @@ USAGE_SECONDS = 2.0
 
 def on_runtime(runtime: str) -> dict[str, RuntimeProvisioner]:
     """The workspace's kernels on a runtime, by the workspace's kernel id."""
-    return {k: p for k, p in RuntimeProvisioner.live.items() if p.runtime == runtime}
+    return {k: p for k, p in RuntimeProvisioner.live.items() if p.place == runtime}
 
 
 def counts() -> Counter[str]:
     """How many kernels of this workspace run on each runtime."""
-    return Counter(provisioner.runtime for provisioner in RuntimeProvisioner.live.values())
+    return Counter(provisioner.place for provisioner in RuntimeProvisioner.live.values())
 
 
 def local_id(runtime: str, remote_id: str) -> str | None:
