@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from conformance.cases_joined import joining
+from support.joining import joining
 from support.servers import Server
 
 from .conftest import Open, disconnect, run, until

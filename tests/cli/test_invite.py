@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.cases_joined import joining
+from support.joining import joining
 from support.servers import Server, clean_environment, free_port, workspace
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +11,8 @@ from typing import Any
 from conformance.case import Case
 from ropeway.workspace.joining import Joining, told_link
 from support.forwarder import forwarder
-from support.servers import Server, clean_environment, free_port, workspace
+from support.joining import joining
+from support.servers import Server, free_port, workspace
 
 
 class JoinedRuntime(Case):
@@ -59,32 +58,6 @@ class JoinedRuntime(Case):
     def wrong(self) -> tuple[str, str, dict[str, Any]]:
         """Nobody can pretend that it joined."""
         return "join://far", "", {}
-
-
-class joining:
-    """A runtime process that joins; `process.stderr` says how it goes."""
-
-    def __init__(
-        self, folder: Path, url: str, invitation: str, *options: str, prefix: tuple[str, ...] = ()
-    ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        environment = clean_environment(folder / "home") | {"ROPEWAY_JOIN_TOKEN": invitation}
-        command = [*prefix, sys.executable, "-m", "ropeway", "runtime", str(folder), "--join", url]
-        with (folder / "runtime.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--port", "0", *options], env=environment, stdout=log, stderr=log
-            )
-
-    def __enter__(self) -> subprocess.Popen[bytes]:
-        return self.process
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 def wait_for_link(name: str, seconds: float = 30) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from conformance.cases_joined import joining
 from support.far_machine import FarNetwork
 from support.forwarder import forwarder
+from support.joining import joining
 from support.kernel_client import KernelClient
 from support.servers import Server, free_port, workspace
 

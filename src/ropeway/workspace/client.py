@@ -39,8 +39,16 @@ PICTURE_BYTES = 200_000
 class RuntimeClient:
     """The REST side of one runtime. Close it with `aclose`."""
 
-    def __init__(self, name: str, address: Address | None, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        address: Address | None,
+        timeout: float = 10.0,
+        ping_seconds: float = 10.0,
+    ) -> None:
         self.name = name
+        self.ping_seconds = ping_seconds
+        """How often its WebSockets are to be pinged."""
         self._address = address
         self._timeout = timeout
         self._http: dict[str, httpx.AsyncClient] = {}

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 1.0
 
+SPECS_EVERY = 3
+"""Looks from one question for the kernels that a runtime offers to the next: they rarely change."""
+
 
 def state_after(error: RopewayError) -> str:
     """The state of a runtime that could not be looked at."""
@@ -46,7 +49,7 @@ class Runtime:
         self.wake = asyncio.Event()
         """Set to be looked at now."""
         self.provider = make(replace(site, tell=self._told, changed=self.wake.set))
-        self.client = RuntimeClient(name, None, site.timeout)
+        self.client = RuntimeClient(name, None, site.timeout, self.provider.ping_seconds)
         self.turn = asyncio.Lock()
         self.agent = False
         self.default_kernel: str | None = None
@@ -55,6 +58,8 @@ class Runtime:
         """What the runtime itself said of its kernels at the last look."""
         self.running: dict[str, dict[str, Any]] | None = None
         """The kernels that ran there at the last look, by remote id; None: not known."""
+        self.looks = 0
+        """How often it was looked at since it connected."""
         self.looked_at = 0.0
         """When that look began (`time.monotonic`)."""
 
@@ -205,9 +210,13 @@ class Registry:
         begun = time.monotonic()
         client = runtime.client
         client.address = await runtime.provider.reach()
-        specs = await client.kernelspecs()
+        fresh = runtime.state != "connected"
+        runtime.looks = 0 if fresh else runtime.looks + 1
+        specs = runtime.offered
+        if specs is None or runtime.looks % SPECS_EVERY == 0:
+            specs = await client.kernelspecs()
         running = await client.kernels()
-        if runtime.state != "connected":
+        if fresh:
             runtime.agent = await client.has_agent()
         if self.runtimes.get(runtime.name) is not runtime:
             return  # disconnected meanwhile

@@ -26,7 +26,7 @@ from ropeway.errors import KernelGone, RopewayError, TokenRefused
 from ropeway.workspace.client import RuntimeClient
 from ropeway.workspace.frames import V1, Frame, pack_json, pack_v1, unpack_json, unpack_v1
 
-PING_SECONDS = 10.0
+PONG_SECONDS = 10.0
 LONGEST_PAUSE = 5.0
 _MAX_MESSAGE = 2**31 - 1
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
@@ -181,8 +181,8 @@ class Uplink:
             request,
             subprotocols=[V1],
             max_message_size=_MAX_MESSAGE,
-            ping_interval=PING_SECONDS,
-            ping_timeout=PING_SECONDS,
+            ping_interval=self.client.ping_seconds,
+            ping_timeout=min(self.client.ping_seconds, PONG_SECONDS),
         )
         # tornado's client turns Nagle's algorithm back on after the handshake.
         if websocket.protocol is not None:

@@ -15,6 +15,7 @@ class Joined(Provider):
     """Reached at the loopback port of its link, while the link is up."""
 
     kind = "joined"
+    ping_seconds = 60.0  # the link as a whole is pinged more often than that
 
     @classmethod
     def read(cls, text: str, token: str, options: dict[str, Any]) -> tuple[str, str]:

@@ -47,6 +47,9 @@ class Provider(ABC):
     door = ""
     """The URL at the runtime that leads to home's services; empty where there is no such road."""
 
+    ping_seconds: ClassVar[float] = 10.0
+    """How often each kernel's connection is pinged, which finds one that died without a word."""
+
     def __init__(self, record: Record, site: Site) -> None:
         self.record = record
         self.site = site
