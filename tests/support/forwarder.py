@@ -1,7 +1,8 @@
 """A TCP forwarder as a process of its own, so that a test can trouble what runs through it.
 
-`python forwarder.py LISTEN_PORT TARGET_PORT [--delay S] [--jitter S] [--refuse N]`: it can hold all
-bytes back for a while, let connections wait for a random time, and cut every Nth at once.
+`python forwarder.py LISTEN_PORT TARGET_PORT [--delay S] [--jitter S] [--cut N] [--certfile F
+--keyfile F]`: it can hold all bytes back for a while, let connections wait for a random time, cut
+every Nth in the middle of its handshake, and speak TLS to who comes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import itertools
 import random
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -94,10 +96,12 @@ async def _forward(given: argparse.Namespace) -> None:
                 if data:
                     writer.write(data)
                     await writer.drain()
-            writer.write_eof()
+            if writer.can_write_eof():  # TLS has no half-close
+                writer.write_eof()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if given.refuse and next(count) % given.refuse == 0:
+        if given.cut and next(count) % given.cut == 0:
+            await reader.read(1)  # it has begun to speak: HTTP, or TLS
             writer.transport.abort()
             return
         await asyncio.sleep(random.uniform(0, given.jitter))
@@ -110,7 +114,11 @@ async def _forward(given: argparse.Namespace) -> None:
         writer.close()
         back.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", given.port)
+    context = None
+    if given.certfile:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(given.certfile, given.keyfile)
+    server = await asyncio.start_server(handle, "127.0.0.1", given.port, ssl=context)
     await server.serve_forever()
 
 
@@ -120,5 +128,7 @@ if __name__ == "__main__":
     parser.add_argument("target", type=int)
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--jitter", type=float, default=0.0)
-    parser.add_argument("--refuse", type=int, default=0)
+    parser.add_argument("--cut", type=int, default=0)
+    parser.add_argument("--certfile", default="")
+    parser.add_argument("--keyfile", default="")
     asyncio.run(_forward(parser.parse_args()))
