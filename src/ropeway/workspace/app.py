@@ -12,13 +12,17 @@ from jupyter_server.extension.application import ExtensionApp
 from ropeway import config
 from ropeway.link.dialer import PATH
 from ropeway.link.listener import Link, Links
+from ropeway.workspace.author import Author
 from ropeway.workspace.contents import PortableContents
 from ropeway.workspace.handlers import HANDLERS
 from ropeway.workspace.handlers.join import JoinHandler
 from ropeway.workspace.home import Home
 from ropeway.workspace.joining import link_file, tell_link
+from ropeway.workspace.journal import Journal
 from ropeway.workspace.ports import MOST_SOCKETS
 from ropeway.workspace.provisioner import RuntimeProvisioner
+from ropeway.workspace.reattach import reattach_all
+from ropeway.workspace.recorder import Recorder
 from ropeway.workspace.registry import Runtime
 from ropeway.workspace.running import withdraw
 
@@ -30,6 +34,8 @@ class Workspace(ExtensionApp):
     extension_url = "/lab"
     home: Home
     links: Links
+    journal: Journal
+    author: Author
 
     def initialize_settings(self) -> None:
         """Bring the home up before the server listens, so that the page finds its kernels."""
@@ -38,10 +44,13 @@ class Workspace(ExtensionApp):
         RuntimeProvisioner.serve(self.home)
         self._open_links()
         self.serverapp.kernel_manager.context.set(zmq.MAX_SOCKETS, MOST_SOCKETS)
-        contents = self.serverapp.contents_manager
-        if isinstance(contents, PortableContents):
-            contents.specs = self.home.registry.specs
-        self.serverapp.io_loop.run_sync(self.home.start)
+        self._record()
+        self.serverapp.io_loop.run_sync(self._start)
+
+    async def _start(self) -> None:
+        await self.home.start()
+        await reattach_all(self.home, self.journal, self.serverapp.kernel_manager)
+        self.author.start()
 
     def initialize_handlers(self) -> None:
         """Our REST interface, and the doors at which runtimes dial in."""
@@ -54,13 +63,35 @@ class Workspace(ExtensionApp):
         return False
 
     async def stop_extension(self) -> None:
-        """End kernels first, then the processes that they run on."""
+        """End kernels first, then the processes that they run on; or leave them all running."""
         withdraw(self.home.root)
         try:
             await self.serverapp.kernel_manager.shutdown_all()
         finally:
+            await self.author.aclose()
+            self.journal.close()
             await self.links.aclose()
-            await self.home.aclose()
+            await self.home.aclose(keep_here=RuntimeProvisioner.detached)
+
+    def _record(self) -> None:
+        """Keep what kernels say, and bring it into notebooks that no page has open."""
+        kernels = self.serverapp.kernel_manager
+        sessions = self.serverapp.session_manager
+
+        def path_of(kernel: str) -> str | None:
+            asked = "SELECT path FROM session WHERE kernel_id = ? AND type = 'notebook'"
+            row = sessions.cursor.execute(asked, (kernel,)).fetchone()
+            return str(row["path"]) if row else None
+
+        def followed(kernel: str) -> bool:
+            return kernel in kernels and kernels.kernel_model(kernel)["connections"] > 0
+
+        self.journal = Journal(self.home.state / "journal")
+        self.home.recorder = Recorder(self.journal, path_of, followed)
+        contents = self.serverapp.contents_manager
+        self.author = Author(self.journal, contents, followed)
+        if isinstance(contents, PortableContents):
+            contents.specs, contents.author = self.home.registry.specs, self.author
 
     def _open_links(self) -> None:
         """Let invited runtimes dial in, and their kernels reach home's door."""

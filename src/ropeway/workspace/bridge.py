@@ -58,6 +58,22 @@ class InBandServer(Protocol):
         """Give up everything that runs."""
 
 
+class Tap(Protocol):
+    """Who hears what passes between clients and kernel, before it passes; `recorder.Tap` is one."""
+
+    def asked(self, frame: Frame, header: dict[str, Any]) -> None:
+        """A client's request."""
+
+    def said(self, frame: Frame) -> None:
+        """A message of the kernel that a client may get to see."""
+
+    def informed(self, info: dict[str, Any]) -> None:
+        """What the kernel is (`kernel_info_reply`)."""
+
+    def ended(self) -> None:
+        """The kernel is no more, or another one stands in its place."""
+
+
 class Bridge:
     """One kernel of a runtime as a local kernel.
 
@@ -72,8 +88,12 @@ class Bridge:
         key: bytes,
         on_event: Callable[[Event], None],
         swallow_shutdown_of: str = "",
+        tap: Tap | None = None,
+        session_id: str = "",
+        after: int = 0,
     ) -> None:
-        self.uplink = Uplink(client, remote_id, self)
+        self._tap = tap
+        self.uplink = Uplink(client, remote_id, self, session_id=session_id, after=after)
         self.in_band: InBandServer | None = None
         self._ports = KernelPorts(key, self._from_client)
         self._on_event = on_event
@@ -192,6 +212,8 @@ class Bridge:
         if self._dead:
             self._answer_for_the_dead(identities, frame, header)
             return
+        if self._tap is not None:
+            self._tap.asked(frame, header)
         if frame.channel != "stdin":
             self._routes[header["msg_id"]] = (frame.channel, identities)
             if len(self._routes) > _ROUTES_KEPT:
@@ -228,6 +250,8 @@ class Bridge:
             if future is not None and not future.done():
                 future.set_result(frame.decoded(3))
             return
+        if self._tap is not None:
+            self._tap.said(frame)
         if frame.channel == "stdin":
             route = self._routes.get(parent)
             channel = "stdin"
@@ -237,6 +261,8 @@ class Bridge:
         if route is not None:
             if b"kernel_info_reply" in bytes(frame.parts[0]):
                 self._kernel_info = frame.decoded(3)
+                if self._tap is not None:
+                    self._tap.informed(self._kernel_info)
             self._ports.answer(channel, route[1], frame.parts)
 
     def _from_iopub(self, frame: Frame) -> None:
@@ -251,6 +277,8 @@ class Bridge:
         if len(parent) <= 2 and (event := _server_event(frame)):
             self._on_event(event)
             return
+        if self._tap is not None:
+            self._tap.said(frame)
         self._ports.publish(frame.parts)
 
     def link_changed(self, state: State) -> None:

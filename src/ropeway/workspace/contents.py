@@ -7,6 +7,7 @@ from typing import Any
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 
 from ropeway.notebooks import portable
+from ropeway.workspace.author import Author
 from ropeway.workspace.specs import SpecCache
 
 
@@ -17,9 +18,31 @@ class PortableContents(AsyncLargeFileManager):
     """
 
     specs: SpecCache | None = None
+    author: Author | None = None
 
-    async def get(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Read a file or folder."""
+    async def get(
+        self, path: str, content: bool = True, *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Read a file or folder; a notebook with everything that its cells said meanwhile."""
+        author = self.author if content and path.endswith(".ipynb") else None
+        lacking = author is not None and await self._opened(author, path)
+        model = await self._get(path, content, *args, **kwargs)
+        if author is not None and lacking and model.get("content"):
+            author.complete(path.strip("/"), model["content"])
+        return model
+
+    async def read(self, path: str) -> dict[str, Any]:
+        """A notebook as its file holds it (`author.Contents`)."""
+        return await self._get(path, content=True, type="notebook")
+
+    async def _opened(self, author: Author, path: str) -> bool:
+        try:
+            return await author.opened(path.strip("/"))
+        except Exception as error:  # noqa: BLE001 (a file that cannot be written can be read)
+            self.log.warning("%s cannot be brought up to date: %s", path, error)
+            return True
+
+    async def _get(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         model: dict[str, Any] = await super().get(path, *args, **kwargs)
         if self.specs is not None and model["type"] == "notebook" and model.get("content"):
             content = model["content"]
@@ -33,7 +56,15 @@ class PortableContents(AsyncLargeFileManager):
             metadata = portable.saved(content.get("metadata", {}), self.specs.origin, self._find)
             model = {**model, "content": {**content, "metadata": metadata}}
         saved: dict[str, Any] = await super().save(model, path)
+        if self.author is not None and model.get("type") == "notebook" and content:
+            self.author.saved(path.strip("/"), content)
         return saved
+
+    async def rename_file(self, old_path: str, new_path: str) -> None:
+        """Give a file or folder another name; what its cells say goes there."""
+        await super().rename_file(old_path, new_path)
+        if self.author is not None:
+            self.author.renamed(old_path.strip("/"), new_path.strip("/"))
 
     def _find(self, runtime: str, kernel: str) -> tuple[str, str] | None:
         assert self.specs is not None

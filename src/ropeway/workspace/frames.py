@@ -30,6 +30,8 @@ class Frame:
 
     channel: str
     parts: Sequence[Part]
+    raw: bytes | None = None
+    """The v1 form from which the parts are views, where there is one."""
 
     def decoded(self, index: int) -> dict[str, Any]:
         """The JSON part at `index`: 0 header, 1 parent header, 2 metadata, 3 content.
@@ -56,7 +58,7 @@ def unpack_v1(data: bytes) -> Frame:
         raise ValueError("not a v1 kernel message: its offsets do not fit")
     channel = bytes(view[offsets[0] : offsets[1]]).decode("utf-8")
     pairs = itertools.pairwise(offsets[1:])
-    return Frame(channel, [view[start:end] for start, end in pairs])
+    return Frame(channel, [view[start:end] for start, end in pairs], data)
 
 
 def pack_v1(frame: Frame) -> bytes:

@@ -16,6 +16,7 @@ from ropeway.workspace.door import Door
 from ropeway.workspace.joining import Joining
 from ropeway.workspace.providers import Site
 from ropeway.workspace.providers.here import Here, here_process, here_users
+from ropeway.workspace.recorder import Recorder
 from ropeway.workspace.registry import Registry, Runtime
 from ropeway.workspace.remembered import runtime_list
 from ropeway.workspace.specs import SpecCache
@@ -42,6 +43,8 @@ class Home:
         )
         self.joining = Joining()
         self.here = here_process(self.root)
+        self.recorder: Recorder | None = None
+        """What keeps the kernels' messages; a headless run needs none."""
         self._lock = asyncio.Lock()
         self._users: config.Claim | None = None
 
@@ -65,13 +68,13 @@ class Home:
     def _here(self) -> Runtime:
         return Runtime(HERE, lambda site: Here(self.here, site), self.site)
 
-    async def aclose(self) -> None:
-        """Let everything go; who leaves last ends the runtime `here`."""
+    async def aclose(self, *, keep_here: bool = False) -> None:
+        """Let everything go; who leaves last ends the runtime `here`, unless it is to be kept."""
         await self.registry.aclose()
         await self.door.aclose()
         await self.data.stop()
         if self._users is not None:
-            if self._users.take():
+            if not keep_here and self._users.take():
                 await self.here.stop()
             self._users.release()
             self._users = None

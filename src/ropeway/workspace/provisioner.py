@@ -24,6 +24,8 @@ from ropeway.workspace.bridge import LINK_SECONDS, Bridge, Event
 from ropeway.workspace.client import RuntimeClient
 from ropeway.workspace.home import Home
 from ropeway.workspace.inband import InBand
+from ropeway.workspace.journal import KernelRow
+from ropeway.workspace.recorder import Tap
 from ropeway.workspace.registry import Runtime
 from ropeway.workspace.road import Road
 from ropeway.workspace.sdk import bootstrap_code, silent
@@ -46,11 +48,15 @@ class RuntimeProvisioner(KernelProvisionerBase):
     place = ""
     """As `runtime`, of a kernel that was started: a trait is slow, and lists read a thousand."""
 
+    detached: ClassVar[bool] = False
+    """Set when the workspace leaves and the kernels are to go on without it."""
+
     remote_id: str | None = None
     bridge: Bridge | None = None
     linked = False
     _client: RuntimeClient | None = None
     _road: Road | None = None
+    _tap: Tap | None = None
     _dead = False
     _gone = False
     _reattaching: asyncio.Future[None] | None = None
@@ -73,12 +79,13 @@ class RuntimeProvisioner(KernelProvisionerBase):
 
         Raises one of our errors, with what to do, when that cannot be.
         """
-        runtime = self._runtime()
         await self._stop_reattaching()
-        if self.bridge is None:
-            await self._start(runtime, kwargs.get("cwd"))
+        if (row := kwargs.get("ropeway_attach")) is not None:
+            self._attach(self._home().registry.get(self.runtime), row)
+        elif self.bridge is None:
+            await self._start(self._runtime(), kwargs.get("cwd"))
         else:
-            await self._restart(runtime, kwargs.get("cwd"))
+            await self._restart(self._runtime(), kwargs.get("cwd"))
         self._dead = self._gone = False
         self._serve_sdk()
         info: dict[str, Any] = self.connection_info
@@ -110,6 +117,8 @@ class RuntimeProvisioner(KernelProvisionerBase):
     async def send_signal(self, signum: int) -> None:
         """SIGINT interrupts the kernel; other signals have no meaning for a runtime."""
         if signum != signal.SIGINT or self._client is None or self.remote_id is None:
+            return
+        if self.detached:
             return
         if self.parent.shutting_down and self._away():
             return  # a shutdown interrupts first: it must not wait for who does not answer
@@ -145,6 +154,9 @@ class RuntimeProvisioner(KernelProvisionerBase):
             self._road.close()
         if bridge is not None:
             await bridge.aclose()
+        if self.detached:
+            return
+        self._forget()
         if self._client is not None and self.remote_id is not None:
             await self._delete(self._client, self.remote_id)
 
@@ -166,28 +178,63 @@ class RuntimeProvisioner(KernelProvisionerBase):
     # --- starting -------------------------------------------------------------------------------
 
     async def _start(self, runtime: Runtime, cwd: Any) -> None:
-        client = self._client = runtime.client
-        self.remote_id = await client.start_kernel(self.remote_kernel, self._folder(cwd))
-        manager = self.parent
-        manager.cache_ports = False
-        self.bridge = Bridge(
-            client,
-            self.remote_id,
-            key=manager.session.key,
-            on_event=self._on_event,
-            swallow_shutdown_of=manager.session.session,
-        )
-        self.place = self.runtime
-        self.live[self.kernel_id] = self
+        remote_id = await runtime.client.start_kernel(self.remote_kernel, self._folder(cwd))
+        self._open(runtime, remote_id)
         try:
-            self.connection_info = self.bridge.open()
             await self._up()
         except BaseException:
             await self.cleanup()
             raise
 
+    def _attach(self, runtime: Runtime, row: KernelRow) -> None:
+        """Go on with a kernel that an earlier process of this workspace started."""
+        self._open(runtime, row.remote_id, row.link, row.number)
+        self._launched_at = time.monotonic()
+
+    def _open(self, runtime: Runtime, remote_id: str, link: str = "", number: int = 0) -> None:
+        self._client, self.remote_id = runtime.client, remote_id
+        manager, recorder = self.parent, self._home().recorder
+        manager.cache_ports = False
+        self._tap = recorder.tap(self.kernel_id) if recorder is not None else None
+        self.bridge = Bridge(
+            runtime.client,
+            remote_id,
+            key=manager.session.key,
+            on_event=self._on_event,
+            swallow_shutdown_of=manager.session.session,
+            tap=self._tap,
+            session_id=link,
+            after=number,
+        )
+        self.place = self.runtime
+        self.live[self.kernel_id] = self
+        self.connection_info = self.bridge.open()
+        self._remember(number)
+
+    def _remember(self, number: int = 0) -> None:
+        """So that the next process of this workspace finds the kernel again."""
+        recorder = self._home().recorder
+        if recorder is not None and self.bridge is not None and self.remote_id is not None:
+            link = self.bridge.uplink.session_id
+            name, runtime, remote_id = self.parent.kernel_name, self.runtime, self.remote_id
+            recorder.journal.keep_kernel(
+                KernelRow(self.kernel_id, name, runtime, remote_id, link, number)
+            )
+
+    def _forget(self) -> None:
+        recorder = self._home().recorder
+        if recorder is not None:
+            recorder.journal.forget_kernel(self.kernel_id)
+        self._tell_ended()
+
+    def _tell_ended(self) -> None:
+        """What ran in the kernel runs no more."""
+        if self._tap is not None:
+            self._tap.ended()
+
     async def _restart(self, runtime: Runtime, cwd: Any) -> None:
         assert self.bridge is not None
+        self._tell_ended()
         if self.remote_id is not None and runtime.client is self._client:
             try:
                 await runtime.client.restart_kernel(self.remote_id)
@@ -200,6 +247,7 @@ class RuntimeProvisioner(KernelProvisionerBase):
         self._client = runtime.client
         self.remote_id = await runtime.client.start_kernel(self.remote_kernel, self._folder(cwd))
         await self.bridge.follow(runtime.client, self.remote_id)
+        self._remember()
         await self._up()
 
     async def _redial(self, bridge: Bridge) -> None:
@@ -316,12 +364,14 @@ class RuntimeProvisioner(KernelProvisionerBase):
             self._restarted_there()
         elif not self._gone:
             self._gone = True
+            self._forget()
             if self.bridge is not None:
                 self._forget_requests()
                 self.bridge.mark_dead()
 
     def _restarted_there(self) -> None:
         """The kernel died and its server restarts it: say so, and bring the SDK again."""
+        self._tell_ended()
         if self._restarter is None:
             self._dead = True  # a headless run must not go on with an empty kernel
             return

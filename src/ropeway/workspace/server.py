@@ -129,6 +129,11 @@ def _configure_kernels(made: TraitletsConfig, root: Path) -> None:
     made.ServerApp.kernel_websocket_connection_class = "ropeway.runtime.connection.PromptConnection"
     made.ZMQChannelsWebsocketConnection.limit_rate = False  # it drops output without a trace
     made.KernelRestarter.restart_limit = 0  # a runtime restarts its own kernels
+    # The journal keeps what a page misses; stock would keep it in memory, without a bound.
+    made.MappingKernelManager.buffer_offline_messages = False
+    sessions = config.workspace_state_dir(root) / "sessions.sqlite"
+    sessions.touch(mode=0o600)
+    made.SessionManager.database_filepath = str(sessions)
 
 
 def first_page(root: Path) -> str:

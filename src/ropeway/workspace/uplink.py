@@ -54,10 +54,13 @@ class Uplink:
         client: RuntimeClient,
         remote_id: str,
         listener: Listener,
+        *,
+        session_id: str = "",
+        after: int = 0,
     ) -> None:
         self.client = client
         self.remote_id = remote_id
-        self.session_id = uuid4().hex
+        self.session_id = session_id or uuid4().hex
         self.state: State = "down"
         self.settled = asyncio.Event()  # set while up, and for good once gone or refused
         self._listener = listener

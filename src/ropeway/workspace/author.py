@@ -1,0 +1,172 @@
+"""The author: writes what the journal holds into notebooks that no page has open.
+
+One writer at a time: while a page is connected to a notebook's kernel, the page writes. Once none
+is, the author does, a few seconds later and while cells run. A page that opens a notebook gets it
+with everything that the journal holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ropeway.notebooks.outputs import Outputs
+from ropeway.workspace.frames import unpack_v1
+from ropeway.workspace.journal import Journal, Run
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 2.0
+LOADING_SECONDS = 60.0
+"""A page that read the notebook may take so long to connect: meanwhile the file stays as it is."""
+
+SURE_SECONDS = 5.0
+"""So long after a cell's end a page that followed it has surely shown everything."""
+
+
+class Contents(Protocol):
+    """Where notebooks are; `PortableContents` is one."""
+
+    async def read(self, path: str) -> dict[str, Any]:
+        """A notebook's model as the file holds it. Raises when there is none."""
+
+    async def save(self, model: dict[str, Any], path: str) -> dict[str, Any]:
+        """Write it."""
+
+
+class Author:
+    """Keeps files up to date with the journal. `start` it, `aclose` it; one event loop.
+
+    `followed` knows whether a page is connected to a kernel.
+    """
+
+    def __init__(
+        self, journal: Journal, contents: Contents, followed: Callable[[str], bool]
+    ) -> None:
+        self._journal = journal
+        self._contents = contents
+        self._followed = followed
+        self._written: dict[str, tuple[object, ...]] = {}
+        self._loading: dict[str, float] = {}
+        self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look after the notebooks."""
+        self._task = asyncio.create_task(self._keep_writing())
+
+    async def aclose(self) -> None:
+        """Write what is left, and end."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._loading.clear()
+            await self._write_all()
+
+    async def opened(self, path: str) -> bool:
+        """A page is about to read a notebook; whether it must be given what the file lacks.
+
+        That is so while another page has it open, and so no one else may write the file.
+        """
+        self._loading[path] = time.monotonic()
+        runs = self._journal.unsettled(path)
+        if not runs:
+            return False
+        if any(self._followed(run.kernel) for run in runs):
+            return True
+        await self._write(path, runs)
+        return False
+
+    def complete(self, path: str, notebook: dict[str, Any]) -> None:
+        """Put into a notebook what its file lacks."""
+        for run in self._journal.unsettled(path):
+            cell = _cell(notebook, run.cell)
+            if cell is not None:
+                _put(cell, run, self._outputs(run))
+
+    def saved(self, path: str, notebook: dict[str, Any]) -> None:
+        """A notebook was written: what it holds need not be brought to it any more."""
+        for run in self._journal.unsettled(path):
+            if run.ended is not None and self._holds(_cell(notebook, run.cell), run, run.ended):
+                self._journal.settle(run.id)
+
+    def renamed(self, old: str, new: str) -> None:
+        """A notebook, or a folder with notebooks, has another name."""
+        self._journal.rename(old, new)
+
+    def _holds(self, cell: dict[str, Any] | None, run: Run, ended: float) -> bool:
+        if cell is None:
+            return True  # its user removed it
+        known = run.followed or cell.get("execution_count") == run.count
+        if known and time.time() - ended > SURE_SECONDS:
+            return True  # with other outputs, if that is what the user wants
+        same = cell.get("execution_count") == run.count
+        return same and _joined(cell.get("outputs")) == _joined(self._outputs(run).to_json())
+
+    async def _keep_writing(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self._write_all()
+
+    async def _write_all(self) -> None:
+        for path in self._journal.unsettled_paths():
+            runs = self._journal.unsettled(path)
+            since = time.monotonic() - self._loading.get(path, -LOADING_SECONDS)
+            if since < LOADING_SECONDS or any(self._followed(run.kernel) for run in runs):
+                continue
+            try:
+                await self._write(path, runs)
+            except Exception as error:  # noqa: BLE001 (a file that cannot be written stays due)
+                log.warning("%s cannot be brought up to date: %s", path, error)
+
+    async def _write(self, path: str, runs: list[Run]) -> None:
+        async with self._lock:
+            state = tuple((run.id, run.ended, self._journal.last(run.id)) for run in runs)
+            if self._written.get(path) == state:
+                return
+            model = await self._contents.read(path)
+            notebook = model["content"]
+            for run in runs:
+                cell = _cell(notebook, run.cell)
+                if cell is not None:
+                    _put(cell, run, self._outputs(run))
+            await self._contents.save(
+                {"type": "notebook", "format": "json", "content": notebook}, path
+            )
+            self._written[path] = state
+
+    def _outputs(self, run: Run) -> Outputs:
+        outputs = Outputs()
+        for _, kind, frame in self._journal.messages(run.id):
+            with contextlib.suppress(ValueError, IndexError):
+                if frame:
+                    outputs.feed(kind, unpack_v1(frame).decoded(3))
+        return outputs
+
+
+def _cell(notebook: dict[str, Any], cell_id: str) -> dict[str, Any] | None:
+    cells = (cell for cell in notebook.get("cells", ()) if cell.get("id") == cell_id)
+    found = next(cells, None)
+    return found if found is not None and found.get("cell_type") == "code" else None
+
+
+def _put(cell: dict[str, Any], run: Run, outputs: Outputs) -> None:
+    cell["outputs"] = outputs.to_json()
+    cell["execution_count"] = run.count if run.ended is not None else None
+    # As the page does with what a kernel says to it: else widgets would stay text.
+    cell.setdefault("metadata", {})["trusted"] = True
+
+
+def _joined(value: Any) -> Any:
+    """Outputs with each text in one piece, however the file splits it into lines."""
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        return "".join(value)
+    if isinstance(value, list):
+        return [_joined(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _joined(each) for key, each in value.items()}
+    return value

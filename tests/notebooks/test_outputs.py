@@ -1,0 +1,137 @@
+"""What a cell shows after the messages of its run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ropeway.notebooks.outputs import Outputs, Text
+
+
+def stream(text: str, name: str = "stdout") -> tuple[str, dict[str, Any]]:
+    """What a print publishes."""
+    return "stream", {"name": name, "text": text}
+
+
+def display(text: str, display_id: str = "", kind: str = "display_data") -> tuple[str, Any]:
+    """What a display publishes."""
+    transient = {"display_id": display_id} if display_id else {}
+    return kind, {"data": {"text/plain": text}, "metadata": {}, "transient": transient}
+
+
+def after(*messages: tuple[str, dict[str, Any]]) -> list[Any]:
+    """The outputs in short: the text of a stream or of a display."""
+    outputs = Outputs()
+    for kind, content in messages:
+        outputs.feed(kind, content)
+    return [o["text"] if "text" in o else o["data"]["text/plain"] for o in outputs.to_json()]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (["a\n", "b\n"], "a\nb\n"),
+        (["10%\r", "20%\r", "done"], "done"),
+        (["100%\r", "5%"], "5%0%"),
+        (["one\ntwo\rTWO\nthree"], "one\nTWO\nthree"),
+        (["ab\b\bxy"], "xy"),
+        (["a\n\b\bb"], "a\nb"),
+        (["a\r\n", "b\r\n"], "a\nb\n"),
+        (["long\rs\n"], "song\n"),
+    ],
+)
+def test_a_stream_reads_as_on_a_terminal(written: list[str], shown: str) -> None:
+    """A carriage return overwrites the line and a backspace takes a character back."""
+    assert after(*(stream(text) for text in written)) == [shown]
+
+
+@given(st.lists(st.text(alphabet="ab\r\b\n", max_size=8), max_size=8))
+def test_how_a_text_is_cut_does_not_matter(pieces: list[str]) -> None:
+    """The same characters in other messages show the same."""
+    cut, whole = Text(), Text()
+    for piece in pieces:
+        cut.write(piece)
+    whole.write("".join(pieces))
+    assert cut.shown == whole.shown
+
+
+def test_neighbouring_texts_of_one_stream_are_one_output() -> None:
+    """Another stream, or a display, begins a new output."""
+    assert after(stream("a"), stream("b"), stream("!", "stderr"), stream("c")) == ["ab", "!", "c"]
+    assert after(stream("a"), display("plot"), stream("b")) == ["a", "plot", "b"]
+
+
+def test_an_update_changes_every_output_of_its_id() -> None:
+    """`update_display` shows nothing new and changes what stands there."""
+    shown = after(
+        display("old", "x"),
+        display("other", "y"),
+        display("again", "x"),
+        display("new", "x", "update_display_data"),
+    )
+    assert shown == ["new", "other", "new"]
+
+
+def test_a_second_display_of_an_id_updates_the_first() -> None:
+    """As JupyterLab does it."""
+    assert after(display("old", "x"), display("new", "x")) == ["new", "new"]
+
+
+def test_clear_output_clears_now_or_with_the_next_output() -> None:
+    """With `wait` the old stays until there is something new."""
+    assert after(stream("a"), ("clear_output", {"wait": False})) == []
+    assert after(stream("a"), ("clear_output", {"wait": True})) == ["a"]
+    assert after(stream("a"), ("clear_output", {"wait": True}), stream("b")) == ["b"]
+
+
+def test_errors_results_and_counts_are_kept_as_the_format_wants_them() -> None:
+    """The notebook that holds them is valid."""
+    import nbformat
+
+    outputs = Outputs()
+    outputs.feed("execute_input", {"execution_count": 7, "code": "x"})
+    outputs.feed(*stream("x"))
+    outputs.feed(
+        "execute_result",
+        {"execution_count": 7, "data": {"text/plain": "1"}, "metadata": {}, "transient": {}},
+    )
+    outputs.feed("error", {"ename": "E", "evalue": "v", "traceback": ["t"], "engine_info": {}})
+    cell = nbformat.v4.new_code_cell("x", execution_count=outputs.count)
+    cell.outputs = nbformat.from_dict(outputs.to_json())
+    nbformat.validate(nbformat.v4.new_notebook(cells=[cell]))
+    assert outputs.count == 7
+
+
+def test_a_flood_of_text_keeps_its_beginning_and_its_end() -> None:
+    """The middle is left out, and the note says how much of it."""
+    text = Text(most=1000)
+    for number in range(10_000):
+        text.write(f"{number}\n")
+    shown = text.shown
+    assert shown.startswith("0\n1\n")
+    assert shown.endswith("9998\n9999\n")
+    assert len(shown) < 1200
+    left_out = int(shown.split("[… ")[1].split(" ")[0].replace(",", ""))
+    kept = shown.replace(shown[shown.index("\n[…") : shown.index("…]\n") + 3], "")
+    assert left_out + len(kept) == sum(len(f"{number}\n") for number in range(10_000))
+
+
+def test_one_endless_line_is_bounded_too() -> None:
+    """A line without an end does not fill the memory."""
+    text = Text(most=1000)
+    for _ in range(1000):
+        text.write("x" * 100)
+    assert len(text.shown) < 2200
+
+
+def test_a_flood_of_displays_is_counted() -> None:
+    """Beyond the most that a cell holds only their number is kept."""
+    outputs = Outputs(most=3)
+    for number in range(5):
+        outputs.feed(*display(str(number)))
+    shown = outputs.to_json()
+    assert len(shown) == 4
+    assert "2 more outputs" in shown[-1]["text"]
