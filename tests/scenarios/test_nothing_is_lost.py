@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from support.kernel_client import KernelClient
 from support.notebook import Notebook, until
 from support.servers import Server, workspace
 
@@ -46,3 +49,44 @@ async def test_a_closed_page_loses_nothing(work: Server) -> None:
     kinds = [output.output_type for output in notebook.cell(1).outputs]
     assert kinds == ["stream", "error"]
     assert notebook.cell(2).outputs == []
+
+
+@contextmanager
+def killed_and_started_again(
+    folder: Path, sources: list[str], after: float, ran: list[int]
+) -> Iterator[tuple[Server, Notebook]]:
+    """Run cells, kill the workspace so many seconds later, and start it again."""
+    with workspace(folder / "home", folder / "files") as first:
+        notebook = Notebook(first, "work.ipynb", sources)
+
+        async def start() -> None:
+            page: KernelClient = await notebook.page().__aenter__()
+            for cell in ran:
+                notebook.run(page, cell)
+            await asyncio.sleep(after)
+            first.kill()
+
+        asyncio.run(start())
+    with workspace(folder / "home", folder / "files") as second:
+        notebook.work = second
+        yield second, notebook
+
+
+def test_a_killed_workspace_loses_nothing(tmp_path: Path) -> None:
+    """Kill -9 while a cell runs: the next workspace has the kernel under its id, with its session,
+    its variables and everything that it said meanwhile."""
+    sources = ["x = 41", COUNT.format(60, 0.1), "print(x + 1)"]
+    with killed_and_started_again(tmp_path, sources, 2.0, [0, 1]) as (work, notebook):
+        kernels = [model["id"] for model in work.api("/api/kernels")[1]]
+        assert kernels == [notebook.kernel]
+        sessions = work.api("/api/sessions")[1]
+        assert [session["path"] for session in sessions] == ["work.ipynb"]
+        until(lambda: notebook.cell(1).execution_count == 2, what="the end")
+        assert notebook.text(1) == numbers(60)
+
+        async def go_on() -> str:
+            async with notebook.page() as page:
+                return (await page.execute("print(x + 1)")).text
+
+        assert asyncio.run(go_on()) == "42\n"
+    assert not list(tmp_path.glob("home/ropeway/workspaces/*/here.json")), "here was left behind"
