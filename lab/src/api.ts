@@ -1,6 +1,7 @@
 /** The workspace's REST interface, `BASE/ropeway/api/…`. No other file calls the server. */
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
+import { JSONObject } from '@lumino/coreutils';
 
 /** A kind of kernel that a runtime offers; `name` is the kernelspec's name in this workspace. */
 export interface IKernel {
@@ -66,6 +67,34 @@ export interface IInvitation {
   token: string;
   /** Of the workspace's certificate, where no authority vouches for it; else empty. */
   fingerprint: string;
+}
+
+/** One execution of a cell that the notebook's file may not hold yet. */
+export interface ICellRun {
+  /** The id of the message that started it. */
+  request: string;
+  cell: string;
+  kernel: string;
+  running: boolean;
+  count: number | null;
+}
+
+/** A part of what a run said; ask again after `last` where there is `more`. */
+export interface IRecorded {
+  messages: IRecordedMessage[];
+  running: boolean;
+  last: number;
+  more: boolean;
+}
+
+/** A kernel message as it is kept, its buffers in base64. */
+export interface IRecordedMessage {
+  channel: string;
+  header: JSONObject;
+  parent_header: JSONObject;
+  metadata: JSONObject;
+  content: JSONObject;
+  buffers: string[];
 }
 
 export interface IConnectRequest {
@@ -152,6 +181,20 @@ export class Api {
 
   async shutDown(name: string, remoteId: string): Promise<void> {
     await this._call('DELETE', ['runtimes', name, 'kernels', remoteId]);
+  }
+
+  async runs(path: string): Promise<ICellRun[]> {
+    const body = (await this._call('GET', ['runs'], { query: { path } })) as { runs: ICellRun[] };
+    return body.runs;
+  }
+
+  async recorded(request: string, after: number): Promise<IRecorded> {
+    const query = { after: String(after) };
+    return (await this._call('GET', ['runs', request, 'messages'], { query })) as IRecorded;
+  }
+
+  async follow(request: string, client: string): Promise<void> {
+    await this._call('POST', ['runs', request, 'client'], { body: { client } });
   }
 
   private async _call(

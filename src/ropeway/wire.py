@@ -104,6 +104,17 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True)
+class CellRun:
+    """One execution of a cell: the `request` that started it, the cell's and the kernel's id."""
+
+    request: str
+    cell: str
+    kernel: str
+    running: bool
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A running kernel on a runtime. `id` is the workspace's own, None for a stranger's kernel."""
 

@@ -188,6 +188,13 @@ class Bridge:
         frame = message(channel, kind, content, session=self.uplink.session_id, prefix=OURS)
         self.uplink.send(frame, even_if_held=True)
 
+    def reroute(self, request: str, client: str) -> None:
+        """Let another page hear the reply to a request, and be asked what its cell asks.
+
+        `client` is the session id of the page's WebSocket, by which its sockets are known here.
+        """
+        self._routes[request] = ("shell", [client.encode()])
+
     def mark_dead(self) -> None:
         """The kernel is gone for good: say so, now and to whoever asks for it later."""
         self._dead = True

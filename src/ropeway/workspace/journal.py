@@ -198,6 +198,13 @@ class Journal:
         for number, kind, frame, start, length in rows:
             yield number, kind, self._spilled(run, start, length) if frame is None else frame
 
+    def answered(self, run: int) -> int:
+        """The number of the last answer to `input()`: what was asked before it needs none."""
+        found = self._db.execute(
+            "SELECT max(number) FROM messages WHERE run = ? AND kind = 'input_reply'", (run,)
+        )
+        return int(found.fetchone()[0] or 0)
+
     def last(self, run: int) -> int:
         """The number of the last message of a run; 0 while it said nothing."""
         found = self._db.execute("SELECT max(number) FROM messages WHERE run = ?", (run,))

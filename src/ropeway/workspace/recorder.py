@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from ropeway.workspace.frames import Frame, pack_v1
+from ropeway.workspace.frames import Frame, message, pack_v1
 from ropeway.workspace.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -48,8 +48,8 @@ class Tap:
         self._journal = recorder.journal
         self._kernel = kernel
         self._runs = {run.request: run.id for run in self._journal.running(kernel)}
-        self._asking: int | None = None
-        """The run that waits for an answer to `input()`."""
+        self._asking: tuple[int, dict[str, Any]] | None = None
+        """The run that waits for an answer to `input()`, and what it asked."""
 
     def asked(self, frame: Frame, header: dict[str, Any]) -> None:
         """A client's request is about to be sent to the kernel."""
@@ -57,8 +57,7 @@ class Tap:
             if header.get("msg_type") == "execute_request":
                 self._begin(frame, str(header.get("msg_id", "")))
             elif frame.channel == "stdin" and self._asking is not None:
-                # That there was an answer, but not which: it may be a password.
-                self._journal.add(self._asking, "input_reply", b"")
+                self._answered(*self._asking, frame)
                 self._asking = None
         except (sqlite3.Error, OSError, ValueError) as error:
             self._failed(error)
@@ -111,7 +110,16 @@ class Tap:
         elif kind in ("display_data", "execute_result", _UPDATE):
             self._displayed(run, kind, frame)
         elif kind == "input_request":
-            self._asking = run
+            self._asking = (run, frame.decoded(3))
+
+    def _answered(self, run: int, question: dict[str, Any], frame: Frame) -> None:
+        """Keep question and answer as JupyterLab shows them; of a password that there was one."""
+        self._journal.add(run, "input_reply", b"")
+        answer = str(frame.decoded(3).get("value", ""))
+        shown = "·" * 8 if question.get("password") else answer
+        text = f"{question.get('prompt', '')} {shown}\n"
+        content = {"name": "stdin", "text": text}
+        self._journal.add(run, "stream", pack_v1(message("iopub", "stream", content, session="")))
 
     def _displayed(self, run: int, kind: str, frame: Frame) -> None:
         if b"display_id" not in bytes(frame.parts[3]):
