@@ -73,6 +73,17 @@ SETTINGS: tuple[Setting, ...] = (
         "runtimes.refresh", float, 5.0, "Seconds between two looks at each runtime.", 0.2, 3600
     ),
     Setting("runtimes.timeout", float, 10.0, "Seconds a runtime may take to answer.", 0.5, 600),
+    Setting(
+        "journal.days",
+        float,
+        7.0,
+        "Days for which what cells said is kept besides the notebook.",
+        0.01,
+        3650,
+    ),
+    Setting(
+        "journal.megabytes", int, 2000, "What is kept of it at most; the oldest goes first.", 1
+    ),
     Setting("data.memory", str, "2GB", "Memory the query engine may use at home."),
     Setting("data.seconds", float, 600.0, "Seconds that one query may take at home.", 0.1, 3600.0),
     Setting("data.threads", int, 2, "Threads the query engine may use at home.", 1, 1024),

@@ -159,7 +159,7 @@ def test_every_command_has_examples(command: str) -> None:
 
 
 def test_terminated_like_interrupted(tmp_path: Path) -> None:
-    """SIGTERM stops everything as Ctrl-C does."""
+    """Where no kernel runs, SIGTERM stops everything as Ctrl-C does."""
     with workspace(tmp_path / "home", tmp_path / "files") as work:
         work.process.send_signal(signal.SIGTERM)
         assert work.process.wait(20) == 0
@@ -168,7 +168,7 @@ def test_terminated_like_interrupted(tmp_path: Path) -> None:
 
 
 def test_a_closed_terminal_ends_it(tmp_path: Path) -> None:
-    """SIGHUP, which a closed terminal sends, stops everything as Ctrl-C does."""
+    """SIGHUP, which a closed terminal sends, stops everything where no kernel runs."""
     with workspace(tmp_path / "home", tmp_path / "files") as work:
         work.process.send_signal(signal.SIGHUP)
         assert work.process.wait(20) == 0

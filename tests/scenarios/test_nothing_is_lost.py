@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from support.kernel_client import KernelClient
 from support.notebook import Notebook, until
 from support.servers import Server, workspace
 
@@ -52,19 +52,20 @@ async def test_a_closed_page_loses_nothing(work: Server) -> None:
 
 
 @contextmanager
-def killed_and_started_again(
-    folder: Path, sources: list[str], after: float, ran: list[int]
+def ended_and_started_again(
+    folder: Path, sources: list[str], after: float, ran: list[int], number: signal.Signals
 ) -> Iterator[tuple[Server, Notebook]]:
-    """Run cells, kill the workspace so many seconds later, and start it again."""
+    """Run cells, end the workspace by a signal so many seconds later, and start it again."""
     with workspace(folder / "home", folder / "files") as first:
         notebook = Notebook(first, "work.ipynb", sources)
 
         async def start() -> None:
-            page: KernelClient = await notebook.page().__aenter__()
-            for cell in ran:
-                notebook.run(page, cell)
-            await asyncio.sleep(after)
-            first.kill()
+            async with notebook.page() as page:
+                for cell in ran:
+                    notebook.run(page, cell)
+                await asyncio.sleep(after)
+                first.process.send_signal(number)
+                await asyncio.to_thread(first.process.wait, 30)
 
         asyncio.run(start())
     with workspace(folder / "home", folder / "files") as second:
@@ -72,11 +73,12 @@ def killed_and_started_again(
         yield second, notebook
 
 
-def test_a_killed_workspace_loses_nothing(tmp_path: Path) -> None:
-    """Kill -9 while a cell runs: the next workspace has the kernel under its id, with its session,
-    its variables and everything that it said meanwhile."""
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_a_workspace_that_ends_loses_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    """Killed, or told to end by the system, while a cell runs: the next workspace has the kernel
+    under its id, with its session, its variables and everything that it said meanwhile."""
     sources = ["x = 41", COUNT.format(60, 0.1), "print(x + 1)"]
-    with killed_and_started_again(tmp_path, sources, 2.0, [0, 1]) as (work, notebook):
+    with ended_and_started_again(tmp_path, sources, 2.0, [0, 1], number) as (work, notebook):
         kernels = [model["id"] for model in work.api("/api/kernels")[1]]
         assert kernels == [notebook.kernel]
         sessions = work.api("/api/sessions")[1]

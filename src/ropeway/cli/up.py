@@ -16,6 +16,7 @@ from ropeway.certificates import Certificate, chosen
 from ropeway.cli.listening import tls_options
 from ropeway.errors import BadInput, RopewayError
 from ropeway.runtime.port import check_exposed, check_port
+from ropeway.workspace.address import HERE
 from ropeway.workspace.providers.here import here_process, here_users
 from ropeway.workspace.public import parse_public_url
 from ropeway.workspace.running import announce, claim, running_workspace, withdraw
@@ -31,7 +32,8 @@ from ropeway.workspace.running import announce, claim, running_workspace, withdr
 def up(folder: Path, no_browser: bool, insecure_http: bool, **given: str | int | None) -> None:
     """Start the workspace in FOLDER (this folder by default) and open it in the browser.
 
-    The runtime `here` starts with it; Ctrl-C stops both.
+    The runtime `here` starts with it; Ctrl-C stops both, and every kernel. A SIGTERM or a closed
+    terminal stops the workspace alone: the next one goes on with the kernels.
 
     \b
     Examples:
@@ -58,13 +60,15 @@ def up(folder: Path, no_browser: bool, insecure_http: bool, **given: str | int |
     here, users = here_process(root), here_users(root)
     users.share()
     here.launch()  # it comes up while this process still loads JupyterLab
+    left: frozenset[str] = frozenset()
     try:
-        _serve(root, settings, certificate, retry_ports=not port_given)
+        left = _serve(root, settings, certificate, retry_ports=not port_given)
     finally:
-        if users.take():  # the last who uses it, on whichever way out
+        if HERE not in left and users.take():  # the last who uses it, on whichever way out
             asyncio.run(here.stop())
         withdraw(root)
-    click.echo("Stopped.")
+    go_on = f" The kernels on {', '.join(sorted(left))} go on." if left else ""
+    click.echo(f"Stopped.{go_on}")
 
 
 def _wait_for_running(root: Path) -> dict[str, Any]:
@@ -114,7 +118,7 @@ def _open_running(root: Path, state: dict[str, Any], settings: config.Config) ->
 
 def _serve(
     root: Path, settings: config.Config, certificate: Certificate | None, *, retry_ports: bool
-) -> None:
+) -> frozenset[str]:
     from ropeway.workspace.server import WorkspaceServer, first_page, serve
 
     page = first_page(root)
@@ -135,4 +139,6 @@ def _serve(
         click.echo("  runtime    here is connected; add others under Connect")
         click.echo("Ctrl-C stops everything.")
 
-    serve(root, settings, page, retry_ports=retry_ports, certificate=certificate, greet=greet)
+    return serve(
+        root, settings, page, retry_ports=retry_ports, certificate=certificate, greet=greet
+    )

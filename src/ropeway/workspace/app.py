@@ -12,13 +12,14 @@ from jupyter_server.extension.application import ExtensionApp
 from ropeway import config
 from ropeway.link.dialer import PATH
 from ropeway.link.listener import Link, Links
+from ropeway.workspace.address import HERE
 from ropeway.workspace.author import Author
 from ropeway.workspace.contents import PortableContents
 from ropeway.workspace.handlers import HANDLERS
 from ropeway.workspace.handlers.join import JoinHandler
 from ropeway.workspace.home import Home
 from ropeway.workspace.joining import link_file, tell_link
-from ropeway.workspace.journal import Journal
+from ropeway.workspace.journal import Journal, tend
 from ropeway.workspace.ports import MOST_SOCKETS
 from ropeway.workspace.provisioner import RuntimeProvisioner
 from ropeway.workspace.reattach import reattach_all
@@ -36,6 +37,7 @@ class Workspace(ExtensionApp):
     links: Links
     journal: Journal
     author: Author
+    tending: asyncio.Task[None]
 
     def initialize_settings(self) -> None:
         """Bring the home up before the server listens, so that the page finds its kernels."""
@@ -51,6 +53,8 @@ class Workspace(ExtensionApp):
         await self.home.start()
         await reattach_all(self.home, self.journal, self.serverapp.kernel_manager)
         self.author.start()
+        days, megabytes = (self.home.settings[f"journal.{key}"] for key in ("days", "megabytes"))
+        self.tending = asyncio.create_task(tend(self.journal, days, megabytes * 1_000_000))
 
     def initialize_handlers(self) -> None:
         """Our REST interface, and the doors at which runtimes dial in."""
@@ -69,9 +73,11 @@ class Workspace(ExtensionApp):
             await self.serverapp.kernel_manager.shutdown_all()
         finally:
             await self.author.aclose()
+            self.tending.cancel()
+            await asyncio.gather(self.tending, return_exceptions=True)
             self.journal.close()
             await self.links.aclose()
-            await self.home.aclose(keep_here=RuntimeProvisioner.detached)
+            await self.home.aclose(keep_here=HERE in RuntimeProvisioner.left)
 
     def _record(self) -> None:
         """Keep what kernels say, and bring it into notebooks that no page has open."""

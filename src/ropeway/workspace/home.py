@@ -30,6 +30,7 @@ class Home:
 
     def __init__(self, root: Path, settings: config.Config) -> None:
         self.root = root.resolve()
+        self.settings = settings
         self.state = config.workspace_state_dir(root)
         self.data = DataService(self.root)
         self.kernel_dir = config.private_dir(self.state / "kernels")

@@ -10,8 +10,10 @@ once its user wants other ones there.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import logging
 import os
 import sqlite3
 import time
@@ -21,6 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from ropeway import config
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT_SECONDS = 2.0
+PRUNE_SECONDS = 600.0
 
 SPILL_BYTES = 64 * 1024
 """A message beyond this lies in the run's own file."""
@@ -36,9 +43,7 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE INDEX IF NOT EXISTS runs_of_path ON runs (path, settled);
 CREATE INDEX IF NOT EXISTS runs_of_kernel ON runs (kernel, ended);
 CREATE TABLE IF NOT EXISTS messages (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, kind TEXT NOT NULL,
-  frame BLOB, start INTEGER, length INTEGER);
-CREATE INDEX IF NOT EXISTS messages_of_run ON messages (run, number);
+  number INTEGER PRIMARY KEY, kind TEXT NOT NULL, frame BLOB, start INTEGER, length INTEGER);
 CREATE TABLE IF NOT EXISTS displays (
   kernel TEXT NOT NULL, display TEXT NOT NULL, run INTEGER NOT NULL,
   PRIMARY KEY (kernel, display, run)) WITHOUT ROWID;
@@ -81,6 +86,10 @@ class KernelRow:
     info: dict[str, Any] = field(default_factory=dict)
 
 
+_SHIFT = 28
+"""A message's number is its run's id, shifted so far, plus its place in the run: the messages of a
+run lie together without an index, and a message costs one page."""
+
 _RUN = "id, kernel, request, path, cell, began, ended, count, settled, followed"
 _KERNEL = "id, name, runtime, remote_id, link, number, info"
 
@@ -96,12 +105,20 @@ class Journal:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("PRAGMA wal_autocheckpoint=0")  # it waits for the disk: see `checkpoint`
         self._db.executescript(_SCHEMA)
+        self._path = path
         self._sizes: dict[int, int] = {}
+        self._numbers: dict[int, int] = {}
 
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
+
+    def checkpoint(self) -> None:
+        """Bring what was written into the file itself; waits for the disk, so in a thread."""
+        with contextlib.closing(sqlite3.connect(self._path)) as db:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     # --- runs -----------------------------------------------------------------------------------
 
@@ -173,18 +190,16 @@ class Journal:
         """Keep a message of a run; False when the run has said more than is kept."""
         if run not in self._sizes:
             self._sizes[run] = self._size(run)
+            self._numbers[run] = max(self.last(run), run << _SHIFT)
         if self._sizes[run] + len(frame) > RUN_BYTES:
             return False
         self._sizes[run] += len(frame)
-        if len(frame) <= SPILL_BYTES:
-            self._db.execute(
-                "INSERT INTO messages (run, kind, frame) VALUES (?,?,?)", (run, kind, frame)
-            )
-            return True
-        start = self._spill(run, frame)
+        self._numbers[run] += 1
+        kept: tuple[bytes | None, int | None, int | None] = (frame, None, None)
+        if len(frame) > SPILL_BYTES:
+            kept = (None, self._spill(run, frame), len(frame))
         self._db.execute(
-            "INSERT INTO messages (run, kind, start, length) VALUES (?,?,?,?)",
-            (run, kind, start, len(frame)),
+            "INSERT INTO messages VALUES (?,?,?,?,?)", (self._numbers[run], kind, *kept)
         )
         return True
 
@@ -192,8 +207,8 @@ class Journal:
         """What a run said: number, type and frame (`frames.pack_v1`) of each message, in order."""
         rows = self._db.execute(
             "SELECT number, kind, frame, start, length FROM messages"
-            " WHERE run = ? AND number > ? ORDER BY number",
-            (run, after),
+            " WHERE number > ? AND number < ? ORDER BY number",
+            (max(after, run << _SHIFT), (run + 1) << _SHIFT),
         )
         for number, kind, frame, start, length in rows:
             yield number, kind, self._spilled(run, start, length) if frame is None else frame
@@ -201,13 +216,18 @@ class Journal:
     def answered(self, run: int) -> int:
         """The number of the last answer to `input()`: what was asked before it needs none."""
         found = self._db.execute(
-            "SELECT max(number) FROM messages WHERE run = ? AND kind = 'input_reply'", (run,)
+            "SELECT max(number) FROM messages WHERE number > ? AND number < ?"
+            " AND kind = 'input_reply'",
+            (run << _SHIFT, (run + 1) << _SHIFT),
         )
         return int(found.fetchone()[0] or 0)
 
     def last(self, run: int) -> int:
         """The number of the last message of a run; 0 while it said nothing."""
-        found = self._db.execute("SELECT max(number) FROM messages WHERE run = ?", (run,))
+        found = self._db.execute(
+            "SELECT max(number) FROM messages WHERE number > ? AND number < ?",
+            (run << _SHIFT, (run + 1) << _SHIFT),
+        )
         return int(found.fetchone()[0] or 0)
 
     def displayed(self, kernel: str, display: str, run: int) -> None:
@@ -223,9 +243,11 @@ class Journal:
 
     def _spill(self, run: int, frame: bytes) -> int:
         descriptor = os.open(self._file(run), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "ab") as file:
-            start = file.tell()
-            file.write(frame)
+        with open(descriptor, "ab", buffering=0) as file:  # noqa: PTH123 (opened as private)
+            start = file.seek(0, os.SEEK_END)
+            written = 0
+            while written < len(frame):
+                written += file.write(memoryview(frame)[written:])
         return start
 
     def _spilled(self, run: int, start: int, length: int) -> bytes:
@@ -289,18 +311,36 @@ class Journal:
 
     def _size(self, run: int | None = None) -> int:
         """Bytes that are kept, of one run or of all."""
+        span = (0, 1 << 62) if run is None else (run << _SHIFT, (run + 1) << _SHIFT)
         found = self._db.execute(
             "SELECT coalesce(sum(coalesce(length, length(frame))), 0) FROM messages"
-            " WHERE run = ?1 OR ?1 IS NULL",
-            (run,),
+            " WHERE number > ? AND number < ?",
+            span,
         )
         return int(found.fetchone()[0])
 
     def _drop(self, run: int) -> int:
         size = self._size(run)
-        for table, key in (("messages", "run"), ("displays", "run"), ("runs", "id")):
-            self._db.execute(f"DELETE FROM {table} WHERE {key} = ?", (run,))  # noqa: S608 (ours)
+        span = (run << _SHIFT, (run + 1) << _SHIFT)
+        self._db.execute("DELETE FROM messages WHERE number > ? AND number < ?", span)
+        self._db.execute("DELETE FROM displays WHERE run = ?", (run,))
+        self._db.execute("DELETE FROM runs WHERE id = ?", (run,))
         self._sizes.pop(run, None)
+        self._numbers.pop(run, None)
         with contextlib.suppress(FileNotFoundError):
             self._file(run).unlink()
         return size
+
+
+async def tend(journal: Journal, days: float, most_bytes: int) -> None:
+    """Keep a journal small and its log short, until cancelled."""
+    due = 0.0
+    while True:
+        try:
+            await asyncio.to_thread(journal.checkpoint)
+            if time.monotonic() >= due:
+                journal.prune(days, most_bytes)
+                due = time.monotonic() + PRUNE_SECONDS
+        except (sqlite3.Error, OSError) as error:
+            log.error("the journal cannot be tended: %s", error)
+        await asyncio.sleep(CHECKPOINT_SECONDS)

@@ -48,8 +48,8 @@ class RuntimeProvisioner(KernelProvisionerBase):
     place = ""
     """As `runtime`, of a kernel that was started: a trait is slow, and lists read a thousand."""
 
-    detached: ClassVar[bool] = False
-    """Set when the workspace leaves and the kernels are to go on without it."""
+    left: ClassVar[frozenset[str]] = frozenset()
+    """The runtimes whose kernels are to go on when this process ends."""
 
     remote_id: str | None = None
     bridge: Bridge | None = None
@@ -118,7 +118,7 @@ class RuntimeProvisioner(KernelProvisionerBase):
         """SIGINT interrupts the kernel; other signals have no meaning for a runtime."""
         if signum != signal.SIGINT or self._client is None or self.remote_id is None:
             return
-        if self.detached:
+        if self.place in self.left:
             return
         if self.parent.shutting_down and self._away():
             return  # a shutdown interrupts first: it must not wait for who does not answer
@@ -154,7 +154,7 @@ class RuntimeProvisioner(KernelProvisionerBase):
             self._road.close()
         if bridge is not None:
             await bridge.aclose()
-        if self.detached:
+        if self.place in self.left:
             return
         self._forget()
         if self._client is not None and self.remote_id is not None:
@@ -324,6 +324,11 @@ class RuntimeProvisioner(KernelProvisionerBase):
             return await self._client.kernel(self.remote_id)
         except RopewayError:
             return None
+
+    @classmethod
+    def leave_running(cls) -> None:
+        """The workspace is about to end, and what runs is to go on."""
+        cls.left = frozenset(provisioner.place for provisioner in cls.live.values())
 
     @classmethod
     def serve(cls, home: Home | None) -> None:

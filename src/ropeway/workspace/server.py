@@ -20,6 +20,7 @@ from ropeway import config
 from ropeway.certificates import Certificate
 from ropeway.logs import hide_tokens
 from ropeway.notebooks.welcome import WELCOME, welcome_notebook
+from ropeway.workspace.provisioner import RuntimeProvisioner
 from ropeway.workspace.public import PublicUrl, parse_public_url
 
 PORT_RETRIES = 50
@@ -158,8 +159,12 @@ def serve(
     retry_ports: bool,
     certificate: Certificate | None = None,
     greet: Callable[[WorkspaceServer], None],
-) -> None:
-    """Run the workspace until it is stopped."""
+) -> frozenset[str]:
+    """Run the workspace until it is stopped; returns the runtimes whose kernels go on without it.
+
+    Ctrl-C is for everything. The system that ends a session, or a terminal that is closed, means
+    the workspace alone: what runs is taken up again by the next one.
+    """
     made = workspace_config(root, settings, page, certificate)
     made.ServerApp.port_retries = PORT_RETRIES if retry_ports else 0
     app: Any = WorkspaceServer.instance(config=made)
@@ -168,15 +173,19 @@ def serve(
     hide_tokens(app.log)
     # Stock asks first on a terminal, and elsewhere dies of Ctrl-C without a clean-up.
     signal.signal(signal.SIGINT, stopper(app))
-    signal.signal(signal.SIGHUP, stopper(app))  # the terminal was closed
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stopper(app, kernels_go_on=True))
     app.start()
+    return RuntimeProvisioner.left
 
 
-def stopper(app: Any) -> Callable[[int, object], None]:
-    """What Ctrl-C does: the first stops the server in order, the second at once."""
+def stopper(app: Any, *, kernels_go_on: bool = False) -> Callable[[int, object], None]:
+    """What a signal does: the first stops the server in order, the second at once."""
 
     def stop(number: int, frame: object) -> None:
         signal.signal(number, signal.default_int_handler)
+        if kernels_go_on:
+            RuntimeProvisioner.leave_running()
         app.stop(from_signal=True)
 
     return stop
