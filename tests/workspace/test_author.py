@@ -1,0 +1,256 @@
+"""From a kernel's messages to the notebook's file: the recorder and the author together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from ropeway.workspace import author as author_module
+from ropeway.workspace.author import Author
+from ropeway.workspace.contents import PortableContents
+from ropeway.workspace.frames import Frame, message
+from ropeway.workspace.journal import Journal
+from ropeway.workspace.recorder import Recorder, Tap
+
+
+class Desk:
+    """A notebook of two cells with its recorder and author; `followed` says whether a page is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "files" / "a.ipynb"
+        self.file.parent.mkdir()
+        cells = [nbformat.v4.new_code_cell("x"), nbformat.v4.new_code_cell("y")]
+        self.ids = [cell.id for cell in cells]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), self.file)
+        self.followed = False
+        self.journal = Journal(folder / "journal")
+        self.recorder = Recorder(self.journal, lambda kernel: "a.ipynb", lambda k: self.followed)
+        self.tap: Tap = self.recorder.tap("k")
+        self.contents = PortableContents(root_dir=str(self.file.parent))
+        self.author = Author(self.journal, self.contents, lambda kernel: self.followed)
+        self.contents.author = self.author
+
+    def ask(self, cell: int) -> Frame:
+        """A page runs a cell."""
+        made = message("shell", "execute_request", {"code": "x"}, session="page")
+        frame = Frame(
+            "shell", [*made.parts[:2], f'{{"cellId":"{self.ids[cell]}"}}'.encode(), b"{}"]
+        )
+        self.tap.asked(frame, frame.decoded(0))
+        return frame
+
+    def say(self, asked: Frame, kind: str, channel: str = "iopub", **content: Any) -> None:
+        """The kernel says something about it."""
+        parent = asked.decoded(0)
+        self.tap.said(message(channel, kind, content, session="kernel", parent=parent))
+
+    def run(self, cell: int, text: str, count: int) -> None:
+        """A whole run that prints a text."""
+        asked = self.ask(cell)
+        self.say(asked, "execute_input", execution_count=count, code="x")
+        self.say(asked, "stream", name="stdout", text=text)
+        self.end(asked, count)
+
+    def end(self, asked: Frame, count: int) -> None:
+        """The kernel is done with it."""
+        self.say(asked, "execute_reply", "shell", status="ok", execution_count=count)
+        self.say(asked, "status", execution_state="idle")
+
+    async def opened(self) -> Any:
+        """The notebook as a page gets it."""
+        return (await self.contents.get("a.ipynb"))["content"]
+
+    async def save(self, notebook: Any) -> None:
+        """A page saves the notebook."""
+        model = {"type": "notebook", "format": "json", "content": notebook}
+        await self.contents.save(model, "a.ipynb")
+
+    def texts(self) -> list[str]:
+        """What the cells show, by the file."""
+        cells = nbformat.read(self.file, 4).cells
+        return ["".join(output.get("text", "") for output in cell.outputs) for cell in cells]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A desk that is cleared afterwards."""
+    made = Desk(tmp_path)
+    yield made
+    made.journal.close()
+
+
+async def test_who_opens_a_notebook_finds_what_was_said(desk: Desk) -> None:
+    """The file and the page get the outputs, the number and trust; then nothing is lacking."""
+    desk.run(0, "hello", 3)
+    cell = (await desk.opened())["cells"][0]
+    assert cell["outputs"][0]["text"] == "hello"
+    assert cell["execution_count"] == 3
+    assert cell["metadata"]["trusted"] is True
+    assert desk.texts() == ["hello", ""]
+    assert desk.journal.unsettled("a.ipynb") == []
+
+
+async def test_what_still_runs_has_no_number_yet(desk: Desk) -> None:
+    """Its outputs so far are shown, and it stays due."""
+    asked = desk.ask(0)
+    desk.say(asked, "execute_input", execution_count=1, code="x")
+    desk.say(asked, "stream", name="stdout", text="half")
+    cell = (await desk.opened())["cells"][0]
+    assert (cell["outputs"][0]["text"], cell["execution_count"]) == ("half", None)
+    desk.say(asked, "stream", name="stdout", text=" whole")
+    desk.end(asked, 1)
+    cell = (await desk.opened())["cells"][0]
+    assert (cell["outputs"][0]["text"], cell["execution_count"]) == ("half whole", 1)
+
+
+async def test_a_file_is_left_to_the_page_that_has_it_open(desk: Desk) -> None:
+    """A second page sees everything; the file stays as its writer left it."""
+    desk.followed = True
+    desk.run(0, "hello", 1)
+    before = desk.file.read_bytes()
+    assert (await desk.opened())["cells"][0]["outputs"][0]["text"] == "hello"
+    assert desk.file.read_bytes() == before
+
+
+async def test_what_the_page_saved_is_not_written_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that heard the end and saves means what it saves: cleared outputs stay cleared."""
+    monkeypatch.setattr(author_module, "SURE_SECONDS", 0.0)
+    desk.followed = True
+    desk.run(0, "hello", 1)
+    notebook = await desk.opened()
+    notebook["cells"][0] |= {"outputs": [], "execution_count": None}
+    await desk.save(notebook)
+    desk.followed = False
+    assert (await desk.opened())["cells"][0]["outputs"] == []
+    assert desk.texts() == ["", ""]
+
+
+async def test_a_page_that_missed_the_end_does_not_settle_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stale page saves an older document: the outputs are brought back."""
+    monkeypatch.setattr(author_module, "SURE_SECONDS", 0.0)
+    stale = await desk.opened()
+    desk.run(0, "hello", 1)
+    await desk.save(stale)
+    assert desk.texts() == ["", ""]
+    await desk.opened()
+    assert desk.texts() == ["hello", ""]
+
+
+async def test_the_last_run_of_a_cell_counts(desk: Desk) -> None:
+    """A cell that ran twice shows its second run."""
+    desk.run(0, "first", 1)
+    desk.run(0, "second", 2)
+    await desk.opened()
+    assert desk.texts() == ["second", ""]
+
+
+async def test_a_cell_that_is_gone_stays_gone(desk: Desk) -> None:
+    """Its user removed it: nothing is due any more."""
+    asked = desk.ask(1)
+    notebook = await desk.opened()
+    del notebook["cells"][1]
+    await desk.save(notebook)
+    desk.end(asked, 1)
+    await desk.save(notebook)
+    assert desk.journal.unsettled("a.ipynb") == []
+
+
+async def test_an_update_of_another_cells_display_reaches_that_cell(desk: Desk) -> None:
+    """A display of the first cell that the second updates while nobody looks."""
+    first = desk.ask(0)
+    shown = {"metadata": {}, "transient": {"display_id": "d"}}
+    desk.say(first, "display_data", data={"text/plain": "old"}, **shown)
+    desk.end(first, 1)
+    await desk.opened()
+    second = desk.ask(1)
+    desk.say(second, "update_display_data", data={"text/plain": "new"}, **shown)
+    desk.end(second, 2)
+    cells = (await desk.opened())["cells"]
+    assert cells[0]["outputs"][0]["data"] == {"text/plain": "new"}
+    assert cells[1]["outputs"] == []
+
+
+async def test_answers_are_kept_and_passwords_are_not(desk: Desk, tmp_path: Path) -> None:
+    """The question and its answer stand in the cell as in the page; a password nowhere."""
+    asked = desk.ask(0)
+    for prompt, password, answer in (("Who?", False, "Ada"), ("Word?", True, "secret-1")):
+        desk.say(asked, "input_request", "stdin", prompt=prompt, password=password)
+        reply = message("stdin", "input_reply", {"value": answer}, session="page")
+        desk.tap.asked(reply, reply.decoded(0))
+    desk.end(asked, 1)
+    await desk.opened()
+    assert desk.texts() == ["Who? Ada\nWord? ········\n", ""]
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "journal").iterdir())
+    assert b"Ada" in kept
+    assert b"secret-1" not in kept
+
+
+async def test_what_is_no_cell_is_not_recorded(desk: Desk) -> None:
+    """Requests without a cell, such as completions and a console's, leave no trace."""
+    made = message("shell", "execute_request", {"code": "x"}, session="page")
+    desk.tap.asked(made, made.decoded(0))
+    desk.say(made, "stream", name="stdout", text="x")
+    assert desk.journal.run(str(made.decoded(0)["msg_id"])) is None
+
+
+async def test_a_renamed_notebook_gets_its_outputs(desk: Desk) -> None:
+    """The cell ran under the old name; the new one gets what it said."""
+    desk.run(0, "hello", 1)
+    desk.followed = True
+    await desk.contents.rename_file("a.ipynb", "b.ipynb")
+    desk.followed = False
+    assert (await desk.contents.get("b.ipynb"))["content"]["cells"][0]["outputs"]
+
+
+async def test_a_file_that_cannot_be_written_can_be_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page gets everything even so, and the file stays due."""
+    desk.run(0, "hello", 1)
+
+    async def fails(*_: Any, **__: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(desk.contents, "save", fails)
+    assert (await desk.opened())["cells"][0]["outputs"][0]["text"] == "hello"
+    assert len(desk.journal.unsettled("a.ipynb")) == 1
+
+
+async def test_a_full_disk_does_not_stop_the_cell(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What cannot be kept is logged, and passes on."""
+
+    def fails(*_: Any) -> bool:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(desk.journal, "add", fails)
+    desk.run(0, "hello", 1)
+    assert "No space left" in caplog.text
+
+
+async def test_the_author_writes_by_itself(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once no page follows, and not before."""
+    import asyncio
+
+    monkeypatch.setattr(author_module, "LOOK_SECONDS", 0.05)
+    desk.followed = True
+    desk.author.start()
+    desk.run(0, "hello", 1)
+    await asyncio.sleep(0.3)
+    assert desk.texts() == ["", ""]
+    desk.followed = False
+    end = time.monotonic() + 5
+    while desk.texts() != ["hello", ""]:
+        assert time.monotonic() < end
+        await asyncio.sleep(0.05)
+    await desk.author.aclose()
