@@ -29,8 +29,8 @@ from tornado.websocket import WebSocketHandler
 
 from peers import Server, cores, workspace, write_results
 from ropeway.link.dialer import Dialer, Served
-from ropeway.workspace.frames import message as kernel_message
-from ropeway.workspace.frames import pack_v1, unpack_v1
+from ropeway.frames import message as kernel_message
+from ropeway.frames import pack_v1, unpack_v1
 
 INFO = {
     "status": "ok",

@@ -11,7 +11,7 @@ from ropeway.errors import BadInput, CertificateRefused
 from ropeway.workspace.address import Address
 from ropeway.workspace.client import RuntimeClient
 from ropeway.workspace.connect import check_and_remember
-from ropeway.workspace.frames import Frame
+from ropeway.frames import Frame
 from ropeway.workspace.remembered import runtime_list
 from ropeway.workspace.uplink import State, Uplink
 from support.servers import Server

@@ -15,7 +15,7 @@ from tornado.websocket import WebSocketHandler
 
 from ropeway.workspace.address import Address
 from ropeway.workspace.client import RuntimeClient
-from ropeway.workspace.frames import V1, Frame, message, pack_v1, unpack_v1
+from ropeway.frames import V1, Frame, message, pack_v1, unpack_v1
 from ropeway.workspace.uplink import State, Uplink
 
 

@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 from ropeway import wire
 from ropeway.errors import KernelGone, TokenRefused, Unreachable
 from ropeway.workspace.client import RuntimeClient
-from ropeway.workspace.frames import Frame, Part, message
+from ropeway.frames import Frame, Part, message
 from ropeway.workspace.ports import KernelPorts
 from ropeway.workspace.uplink import State, Uplink
 

@@ -24,7 +24,7 @@ from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, w
 
 from ropeway.errors import KernelGone, RopewayError, TokenRefused
 from ropeway.workspace.client import RuntimeClient
-from ropeway.workspace.frames import V1, Frame, pack_json, pack_v1, unpack_json, unpack_v1
+from ropeway.frames import V1, Frame, pack_json, pack_v1, unpack_json, unpack_v1
 
 PONG_SECONDS = 10.0
 LONGEST_PAUSE = 5.0
