@@ -13,9 +13,9 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.websocket import WebSocketHandler
 
+from ropeway.frames import V1, Frame, message, pack_v1, unpack_v1
 from ropeway.workspace.address import Address
 from ropeway.workspace.client import RuntimeClient
-from ropeway.frames import V1, Frame, message, pack_v1, unpack_v1
 from ropeway.workspace.uplink import State, Uplink
 
 
@@ -24,19 +24,26 @@ class Heard:
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
+        self.numbers: list[int] = []
         self.states: list[State] = []
+        self.gaps: list[tuple[float, float]] = []
         self.raises = False
 
-    def frame_received(self, frame: Frame) -> None:
+    def frame_received(self, frame: Frame, number: int) -> None:
         """A message came."""
         if self.raises:
             self.raises = False
             raise RuntimeError("a listener that fails")
         self.frames.append(frame)
+        self.numbers.append(number)
 
     def link_changed(self, state: State) -> None:
         """The link changed."""
         self.states.append(state)
+
+    def output_may_be_missing(self, since: float, until: float) -> None:
+        """A gap."""
+        self.gaps.append((since, until))
 
 
 class Strange:
