@@ -1,7 +1,7 @@
 """The kernel's output socket: ZMQ drops what is published faster than it is fetched.
 
 Beyond 1,000 messages in line for one listener (`SNDHWM`) the rest is dropped without a word: a
-loop of 20,000 small displays loses some hundred. Without the bound they wait in the kernel's memory.
+loop of 20,000 small displays loses some hundred. Without the bound they wait in memory.
 """
 
 from __future__ import annotations
