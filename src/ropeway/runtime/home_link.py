@@ -20,7 +20,7 @@ from tornado.websocket import WebSocketClosedError
 
 from ropeway.delivery import KEPT_SECONDS, Acknowledger, Ids, kept_number
 from ropeway.frames import Frame, message, unpack_numbered
-from ropeway.runtime.sockets import CHANNELS, KernelSockets
+from ropeway.runtime.sockets import REQUEST_CHANNELS, KernelSockets
 from ropeway.runtime.spool import Spool
 
 AWAY_SECONDS = 7 * 24 * 3600.0
@@ -141,7 +141,7 @@ class HomeLink:
             msg_id = str(frame.decoded(0)["msg_id"])
         except (ValueError, KeyError, IndexError):
             msg_id = ""
-        if not msg_id or frame.channel not in CHANNELS[1:] or len(frame.parts) < 4:
+        if not msg_id or frame.channel not in REQUEST_CHANNELS or len(frame.parts) < 4:
             log.warning("dropped a request for kernel %s that is none", self._kernel_id)
         elif self._ids.first(frame.channel, msg_id):
             self._sockets.send(frame)

@@ -14,7 +14,7 @@ from jupyter_client.session import Session
 
 from ropeway.frames import Frame, Part
 
-CHANNELS = ("iopub", "shell", "control", "stdin")
+REQUEST_CHANNELS = ("stdin", "shell", "control")
 
 _NUDGE_SECONDS = 0.5
 _NUDGES = 120
@@ -37,7 +37,7 @@ class KernelSockets:
         self._mark = self._session.session.encode()
         self._process: object = None
         self._waiting: list[Frame] = []
-        self._nudging: asyncio.Task[None] | None = None
+        self._greeting: asyncio.Task[None] | None = None
         self.ready = asyncio.Event()
 
     @property
@@ -49,25 +49,19 @@ class KernelSockets:
         """Connect to the kernel as it is now; what waits is sent once it hears us."""
         self.close()
         self._process = self._current_process()
-        identity = Session(key=self._manager.session.key).bsession
-        for channel in CHANNELS:
-            stream = getattr(self._manager, f"connect_{channel}")(identity=identity)
-            stream.socket.set(zmq.RCVHWM, 0)
-            stream.socket.set(zmq.LINGER, 0)
-            stream.on_recv(partial(self._from_kernel, channel), copy=False)
-            self._streams[channel] = stream
         # A busy kernel published already, and some answer nobody before they are done.
         if getattr(self._manager, "execution_state", None) == "busy":
+            self._connect()
             self._heard()
         else:
-            self._nudging = asyncio.ensure_future(self._nudge())
+            self._greeting = asyncio.ensure_future(self._greet())
 
     def close(self) -> None:
         """Disconnect. What waits is kept for another `open`."""
         self.ready.clear()
-        if self._nudging is not None:
-            self._nudging.cancel()
-            self._nudging = None
+        if self._greeting is not None:
+            self._greeting.cancel()
+            self._greeting = None
         for stream in self._streams.values():
             if not stream.closed():
                 stream.on_recv(None)
@@ -113,16 +107,40 @@ class KernelSockets:
         for frame in waiting:
             self.send(frame)
 
-    async def _nudge(self) -> None:
-        """Ask until iopub speaks of it. A kernel that never does is spoken to all the same."""
-        control = self._manager.connect_control()
-        control.socket.set(zmq.LINGER, 0)
+    def _connect(self) -> None:
+        identity = Session(key=self._manager.session.key).bsession
+        for channel in (*REQUEST_CHANNELS, "iopub"):
+            stream = getattr(self._manager, f"connect_{channel}")(identity=identity)
+            stream.socket.set(zmq.RCVHWM, 0)
+            stream.socket.set(zmq.LINGER, 0)
+            stream.on_recv(partial(self._from_kernel, channel), copy=False)
+            self._streams[channel] = stream
+
+    async def _greet(self) -> None:
+        """Connect once the kernel answers, and wait until iopub speaks of it.
+
+        A socket that connects before the kernel listens tries again when it likes, each by itself:
+        then a question on stdin could come before we hear it, and be lost. A kernel that never
+        answers is spoken to all the same.
+        """
+        probes = [self._manager.connect_shell(), self._manager.connect_control()]
+        answered = asyncio.Event()
         try:
-            for _ in range(_NUDGES):
-                self._session.send(control, "kernel_info_request")
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.ready.wait(), _NUDGE_SECONDS)
-                    return
+            for probe in probes:
+                probe.socket.set(zmq.LINGER, 0)
+                probe.on_recv(lambda _: answered.set())
+            await self._ask(probes, answered)
+            self._connect()
+            await self._ask(probes[1:], self.ready)
             self._heard()
         finally:
-            control.close()
+            for probe in probes:
+                probe.close()
+
+    async def _ask(self, probes: Sequence[Any], until: asyncio.Event) -> None:
+        for _ in range(_NUDGES):
+            for probe in probes:
+                self._session.send(probe, "kernel_info_request")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(until.wait(), _NUDGE_SECONDS)
+                return
