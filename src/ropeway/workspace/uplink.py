@@ -235,7 +235,6 @@ class Uplink:
         return websocket
 
     async def _serve(self, websocket: WebSocketClientConnection) -> None:
-        protocol = websocket.protocol
         self._websocket = websocket
         self._channels.connected(websocket)
         self._change("up")
@@ -252,7 +251,7 @@ class Uplink:
             if self._quiet:
                 self._quiet = False
             else:
-                self._note_gap(said_goodbye=bool(protocol and protocol.client_terminated))
+                self._note_gap(said_goodbye=websocket.close_code is not None)
                 self._change("down")
 
     def _note_gap(self, *, said_goodbye: bool) -> None:
