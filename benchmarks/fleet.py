@@ -28,9 +28,9 @@ from tornado.netutil import bind_sockets
 from tornado.websocket import WebSocketHandler
 
 from peers import Server, cores, workspace, write_results
+from ropeway.frames import message as kernel_message
+from ropeway.frames import pack_v1, unpack_v1
 from ropeway.link.dialer import Dialer, Served
-from ropeway.workspace.frames import message as kernel_message
-from ropeway.workspace.frames import pack_v1, unpack_v1
 
 INFO = {
     "status": "ok",

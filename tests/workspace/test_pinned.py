@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from ropeway.errors import BadInput, CertificateRefused
+from ropeway.frames import Frame
 from ropeway.workspace.address import Address
 from ropeway.workspace.client import RuntimeClient
 from ropeway.workspace.connect import check_and_remember
-from ropeway.workspace.frames import Frame
 from ropeway.workspace.remembered import runtime_list
 from ropeway.workspace.uplink import State, Uplink
 from support.servers import Server
@@ -23,8 +23,11 @@ TOKEN = "the-token-that-nobody-else-may-hear"
 class Nobody:
     """Who listens to a link and does not care."""
 
-    def frame_received(self, frame: Frame) -> None:
+    def frame_received(self, frame: Frame, number: int) -> None:
         """A message came."""
+
+    def output_may_be_missing(self, since: float, until: float) -> None:
+        """A link had died."""
 
     def link_changed(self, state: State) -> None:
         """The link changed."""

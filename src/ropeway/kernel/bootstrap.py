@@ -19,10 +19,12 @@ def load(archive: bytes, digest: str) -> None:
         _make_first(path)
         # Imported now: whoever cleans the temporary folder later takes nothing away.
         import ropeway.kernel.data
+        import ropeway.kernel.output
         import ropeway.kernel.usage
 
         shell = sys.modules["IPython"].get_ipython()
         ropeway.kernel.usage.install(shell.kernel)
+        ropeway.kernel.output.keep_all(shell)
     except Exception:  # noqa: BLE001, S110  # the user's session must not notice
         pass
 

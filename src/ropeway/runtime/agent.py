@@ -1,6 +1,7 @@
 """The agent: what a runtime gains where Ropeway is installed, a jupyter_server extension.
 
-For now it measures the machine; a runtime without it works all the same.
+It measures the machine, and keeps what kernels say until home has it (`home_link`). A runtime
+without it works all the same.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tornado import web
 
 from ropeway import wire
 from ropeway.kernel.usage import usage
+from ropeway.runtime.home_links import HomeLinkHandler, HomeLinks
 
 
 class UsageHandler(APIHandler):
@@ -39,6 +41,12 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 
 def _load_jupyter_server_extension(server: Any) -> None:
-    url = url_path_join(server.web_app.settings["base_url"], "/ropeway/agent/usage")
+    base = server.web_app.settings["base_url"]
     folder = {"folder": Path(server.root_dir)}
-    server.web_app.add_handlers(".*$", [(url, UsageHandler, folder)])
+    links = {"links": HomeLinks(server.kernel_manager)}
+    kernel = r"/ropeway/agent/kernels/(\w+-\w+-\w+-\w+-\w+)"
+    handlers = [
+        (url_path_join(base, "/ropeway/agent/usage"), UsageHandler, folder),
+        (url_path_join(base, kernel), HomeLinkHandler, links),
+    ]
+    server.web_app.add_handlers(".*$", handlers)

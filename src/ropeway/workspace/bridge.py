@@ -17,8 +17,8 @@ from typing import Any, Literal, Protocol
 
 from ropeway import wire
 from ropeway.errors import KernelGone, TokenRefused, Unreachable
+from ropeway.frames import Frame, Part, message
 from ropeway.workspace.client import RuntimeClient
-from ropeway.workspace.frames import Frame, Part, message
 from ropeway.workspace.ports import KernelPorts
 from ropeway.workspace.uplink import State, Uplink
 
@@ -246,8 +246,15 @@ class Bridge:
 
     # --- from the runtime ----------------------------------------------------------------------
 
-    def frame_received(self, frame: Frame) -> None:
+    def frame_received(self, frame: Frame, number: int) -> None:
         """Route a message of the kernel (`uplink.Listener`)."""
+        try:
+            self._route(frame)
+        finally:
+            if number:
+                self.uplink.acknowledge(number)
+
+    def _route(self, frame: Frame) -> None:
         if frame.channel == "iopub":
             self._from_iopub(frame)
             return
@@ -287,6 +294,9 @@ class Bridge:
         if self._tap is not None:
             self._tap.said(frame)
         self._ports.publish(frame.parts)
+
+    def output_may_be_missing(self, since: float, until: float) -> None:
+        """A plain server's link had died (`uplink.Listener`)."""
 
     def link_changed(self, state: State) -> None:
         """Pass the link's state on (`uplink.Listener`)."""

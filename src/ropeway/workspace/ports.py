@@ -16,7 +16,7 @@ from typing import Any
 
 import zmq
 
-from ropeway.workspace.frames import Frame, Part
+from ropeway.frames import Frame, Part
 
 DELIMITER = b"<IDS|MSG>"
 REQUEST_CHANNELS = ("shell", "control", "stdin")

@@ -1,7 +1,7 @@
 """The remote side of a bridge: one WebSocket to a kernel on a runtime, kept up for its lifetime.
 
-Dials again after a loss with the same `session_id`, so that a stock server replays what it
-buffered. Stock Jupyter loses 40 ms a cell to Nagle's algorithm and delayed acknowledgements:
+It goes to the runtime's agent, which loses nothing, or to the channels of a plain Jupyter server
+(`channels`). Stock Jupyter loses 40 ms a cell to Nagle's algorithm and delayed acknowledgements:
 both are off on this leg (`set_nodelay`, `TCP_QUICKACK`).
 """
 
@@ -12,23 +12,30 @@ import contextlib
 import logging
 import random
 import socket
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
-from urllib.parse import quote
 from uuid import uuid4
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.iostream import StreamClosedError
-from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
+from tornado.websocket import (
+    WebSocketClientConnection,
+    WebSocketClosedError,
+    WebSocketError,
+    websocket_connect,
+)
 
 from ropeway.errors import KernelGone, RopewayError, TokenRefused
+from ropeway.frames import Frame
+from ropeway.workspace.channels import Channels, NumberedChannels, PlainChannels
 from ropeway.workspace.client import RuntimeClient
-from ropeway.workspace.frames import V1, Frame, pack_json, pack_v1, unpack_json, unpack_v1
 
 PONG_SECONDS = 10.0
 LONGEST_PAUSE = 5.0
 _MAX_MESSAGE = 2**31 - 1
+_TIMED_OUT = 599
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 log = logging.getLogger(__name__)
@@ -39,15 +46,27 @@ State = Literal["down", "up", "gone", "refused"]
 class Listener(Protocol):
     """Who hears what comes down the link."""
 
-    def frame_received(self, frame: Frame) -> None:
-        """A message from the kernel or its server."""
+    def frame_received(self, frame: Frame, number: int) -> None:
+        """A message from the kernel or its server.
+
+        `number` is to be given to `Uplink.acknowledge` once the frame is kept; 0 where the runtime
+        gives none.
+        """
 
     def link_changed(self, state: State) -> None:
         """The link came up or went down, or the kernel behind it is gone for good."""
 
+    def output_may_be_missing(self, since: float, until: float) -> None:
+        """A link to a plain server died without a word and is back: what the kernel said between
+        these times (seconds since 1970) may be lost."""
+
 
 class Uplink:
-    """The WebSocket to the kernel `remote_id`. `start` it, `send` frames, `aclose` it."""
+    """The WebSocket to the kernel `remote_id`. `start` it, `send` frames, `aclose` it.
+
+    `session_id` names this home to the runtime: with the same one another process takes over where
+    an earlier one stood, with everything up to the frame `after` at home.
+    """
 
     def __init__(
         self,
@@ -64,12 +83,19 @@ class Uplink:
         self.state: State = "down"
         self.settled = asyncio.Event()  # set while up, and for good once gone or refused
         self._listener = listener
+        self._channels: Channels = NumberedChannels(remote_id, self.session_id, after)
+        self._met_agent = False
         self._websocket: WebSocketClientConnection | None = None
-        self._waiting: deque[Frame] = deque()
+        self._held: deque[Frame] | None = None
         self._task: asyncio.Task[None] | None = None
         self._quiet = False
-        self._held = False
-        self._written: asyncio.Future[None] | None = None
+        self._gap_since: float | None = None
+        self._heard_at = 0.0
+
+    @property
+    def lossless(self) -> bool:
+        """Whether the runtime's agent is spoken to, which keeps frames until they are here."""
+        return self._met_agent and self._channels.lossless
 
     def start(self) -> None:
         """Begin to dial, in the background."""
@@ -95,49 +121,36 @@ class Uplink:
         self.settled.clear()
         if websocket is not None:
             self._quiet = True
+            self._channels.disconnected()
             websocket.close()
         await asyncio.wait_for(self.settled.wait(), timeout)
 
     def hold(self) -> None:
         """Keep what is sent from now on, until `release`: the kernel behind is being replaced."""
-        self._held = True
+        self._held = deque() if self._held is None else self._held
 
     def release(self) -> None:
         """Send what was kept."""
-        self._held = False
-        self._send_waiting()
+        held, self._held = self._held, None
+        for frame in held or ():
+            self._channels.send(frame)
 
     def send(self, frame: Frame, *, even_if_held: bool = False) -> None:
         """Send a frame, or keep it until the link is up again."""
-        if (
-            self._websocket is None
-            or (self._held and not even_if_held)
-            or not self._write(self._websocket, frame)
-        ):
-            self._waiting.append(frame)
+        if self._held is not None and not even_if_held:
+            self._held.append(frame)
+        else:
+            self._channels.send(frame)
+
+    def acknowledge(self, number: int) -> None:
+        """Everything up to the frame `number` is kept at home: the runtime may let go of it."""
+        self._channels.acknowledge(number)
 
     async def drained(self) -> None:
         """Wait until the socket took what was sent: who produces much must not fill the memory."""
-        if self._written is not None:
+        if self._channels.written is not None:
             with contextlib.suppress(WebSocketClosedError, StreamClosedError):
-                await asyncio.shield(self._written)
-
-    def _write(self, websocket: WebSocketClientConnection, frame: Frame) -> bool:
-        """Whether the link took the frame. One that it took and then lost is sent again."""
-        v1 = websocket.selected_subprotocol == V1
-        data = pack_v1(frame) if v1 else pack_json(frame)
-        try:
-            written = websocket.write_message(data, binary=isinstance(data, bytes))
-        except (WebSocketClosedError, StreamClosedError):
-            return False
-        written.add_done_callback(lambda done: self._check_written(done, frame))
-        self._written = written
-        return True
-
-    def _check_written(self, done: asyncio.Future[None], frame: Frame) -> None:
-        # A write that failed never reached the server whole, so nothing runs twice.
-        if not done.cancelled() and done.exception() is not None:
-            self._waiting.append(frame)
+                await asyncio.shield(self._channels.written)
 
     async def _run(self) -> None:
         pause = 0.2
@@ -171,9 +184,38 @@ class Uplink:
         return status == 403
 
     async def _dial(self) -> WebSocketClientConnection:
+        """A WebSocket to the agent, or to the plain channels where there is none."""
+        numbered = self._channels
+        if not isinstance(numbered, NumberedChannels):
+            return await self._open(numbered)
+        try:
+            websocket = await self._open(numbered)
+        except (HTTPClientError, WebSocketError) as error:
+            if await self._has_agent(getattr(error, "code", None)):
+                raise
+        else:
+            self._met_agent = True
+            return websocket
+        plain = PlainChannels(self.remote_id, self.session_id)
+        websocket = await self._open(plain)
+        for frame in numbered.unsent():
+            plain.send(frame)
+        self._channels = plain
+        if self._met_agent:
+            self._gap_since = self._heard_at
+        return websocket
+
+    async def _has_agent(self, refusal: int | None) -> bool:
+        """Whether the agent may be there all the same: tunnels answer for who is away."""
+        if refusal == _TIMED_OUT:
+            return True
+        if refusal == 404 and not self._met_agent:
+            return False
+        return await self.client.has_agent()
+
+    async def _open(self, channels: Channels) -> WebSocketClientConnection:
         request = HTTPRequest(
-            f"{self.client.websocket_url}/api/kernels/{quote(self.remote_id, safe='')}/channels"
-            f"?session_id={self.session_id}",
+            self.client.websocket_url + channels.path,
             headers=self.client.headers,
             connect_timeout=10,
             request_timeout=30,
@@ -182,7 +224,7 @@ class Uplink:
         )
         websocket = await websocket_connect(
             request,
-            subprotocols=[V1],
+            subprotocols=channels.subprotocols,
             max_message_size=_MAX_MESSAGE,
             ping_interval=self.client.ping_seconds,
             ping_timeout=min(self.client.ping_seconds, PONG_SECONDS),
@@ -194,12 +236,14 @@ class Uplink:
 
     async def _serve(self, websocket: WebSocketClientConnection) -> None:
         self._websocket = websocket
-        self._send_waiting()
+        self._channels.connected(websocket)
         self._change("up")
         self.settled.set()
+        self._tell_gap()
         try:
             await self._read(websocket)
         finally:
+            self._channels.disconnected()
             websocket.close()
             self.settled.clear()
             if self._websocket is websocket:
@@ -207,23 +251,30 @@ class Uplink:
             if self._quiet:
                 self._quiet = False
             else:
+                self._note_gap(said_goodbye=websocket.close_code is not None)
                 self._change("down")
 
-    def _send_waiting(self) -> None:
-        while self._waiting and self._websocket is not None and not self._held:
-            if not self._write(self._websocket, self._waiting[0]):
-                return
-            self._waiting.popleft()
+    def _note_gap(self, *, said_goodbye: bool) -> None:
+        if not self._channels.lossless and not said_goodbye and self._gap_since is None:
+            # No link is dead for longer than its pings may wait.
+            longest = self.client.ping_seconds + PONG_SECONDS
+            self._gap_since = max(self._heard_at, time.time() - longest)
+
+    def _tell_gap(self) -> None:
+        since, self._gap_since = self._gap_since, None
+        self._heard_at = time.time()
+        if since is not None:
+            self._listener.output_may_be_missing(since, self._heard_at)
 
     async def _read(self, websocket: WebSocketClientConnection) -> None:
-        unpack: Callable[[bytes], Frame]
-        unpack = unpack_v1 if websocket.selected_subprotocol == V1 else unpack_json
         acknowledge = _acknowledger(websocket)
         receive: Callable[[], Awaitable[bytes | str | None]] = websocket.read_message
         while (data := await receive()) is not None:
             acknowledge()
+            self._heard_at = time.time()
             try:
-                self._listener.frame_received(unpack(data))  # type: ignore[arg-type]
+                if (found := self._channels.receive(data)) is not None:
+                    self._listener.frame_received(*found)
             except Exception as error:  # noqa: BLE001 (one odd frame must not end the link)
                 log.warning("dropped a frame from %s: %r", self.client.name, error)
 

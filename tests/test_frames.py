@@ -12,7 +12,7 @@ from jupyter_server.services.kernels.connection.base import (
     serialize_msg_to_ws_v1,
 )
 
-from ropeway.workspace.frames import Frame, pack_json, pack_v1, unpack_json, unpack_v1
+from ropeway.frames import Frame, pack_json, pack_v1, unpack_json, unpack_v1
 
 JSON_PARTS = st.lists(
     st.dictionaries(st.text(max_size=5), st.integers(), max_size=3).map(

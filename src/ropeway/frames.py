@@ -20,6 +20,7 @@ from uuid import uuid4
 
 V1 = "v1.kernel.websocket.jupyter.org"
 Part = bytes | memoryview
+NUMBER_BYTES = 8
 
 _NAMES = ("header", "parent_header", "metadata", "content")
 
@@ -47,7 +48,7 @@ class Frame:
         return found
 
 
-def unpack_v1(data: bytes) -> Frame:
+def unpack_v1(data: Part) -> Frame:
     """A v1 frame. Raises `ValueError` when the offsets do not fit the data."""
     view = memoryview(data)
     count = int.from_bytes(view[:8], "little")
@@ -61,14 +62,22 @@ def unpack_v1(data: bytes) -> Frame:
     return Frame(channel, [view[start:end] for start, end in pairs], data)
 
 
-def pack_v1(frame: Frame) -> bytes:
-    """The v1 form of a frame."""
+def pack_v1(frame: Frame, number: int | None = None) -> bytes:
+    """The v1 form of a frame; with `number`, behind eight bytes that hold it."""
     channel = frame.channel.encode("utf-8")
     position = 8 * (len(frame.parts) + 3)
     offsets = [position, position := position + len(channel)]
     offsets += [position := position + len(part) for part in frame.parts]
     table = b"".join(o.to_bytes(8, "little") for o in (len(offsets), *offsets))
-    return b"".join([table, channel, *frame.parts])
+    prefix = b"" if number is None else number.to_bytes(NUMBER_BYTES, "little")
+    return b"".join([prefix, table, channel, *frame.parts])
+
+
+def unpack_numbered(data: Part) -> tuple[int, Frame]:
+    """A frame of `pack_v1` with its number. Raises `ValueError`."""
+    view = memoryview(data)
+    number = int.from_bytes(view[:NUMBER_BYTES], "little")
+    return number, unpack_v1(view[NUMBER_BYTES:])
 
 
 def unpack_json(data: str | bytes) -> Frame:
