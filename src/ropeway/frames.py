@@ -31,7 +31,7 @@ class Frame:
 
     channel: str
     parts: Sequence[Part]
-    raw: bytes | None = None
+    raw: Part | None = None
     """The v1 form from which the parts are views, where there is one."""
 
     def decoded(self, index: int) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from typing import Any
 import nbformat
 import pytest
 
+from ropeway.frames import Frame, message
 from ropeway.workspace import author as author_module
 from ropeway.workspace.author import Author
 from ropeway.workspace.contents import PortableContents
-from ropeway.workspace.frames import Frame, message
 from ropeway.workspace.journal import Journal
 from ropeway.workspace.recorder import Recorder, Tap
 

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from ropeway.frames import unpack_v1
 from ropeway.notebooks.outputs import Outputs
-from ropeway.workspace.frames import unpack_v1
 from ropeway.workspace.journal import Journal, Run
 
 log = logging.getLogger(__name__)

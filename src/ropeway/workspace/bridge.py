@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
 from ropeway import wire
+from ropeway.delivery import KEPT_SECONDS
 from ropeway.errors import KernelGone, TokenRefused, Unreachable
 from ropeway.frames import Frame, Part, message
 from ropeway.workspace.client import RuntimeClient
@@ -64,8 +65,12 @@ class Tap(Protocol):
     def asked(self, frame: Frame, header: dict[str, Any]) -> None:
         """A client's request."""
 
-    def said(self, frame: Frame) -> None:
-        """A message of the kernel that a client may get to see."""
+    def said(self, frame: Frame, number: int) -> None:
+        """A message of the kernel that a client may get to see, with the runtime's number for it
+        (0: none)."""
+
+    def received(self, number: int) -> None:
+        """Everything up to that number has been dealt with."""
 
     def informed(self, info: dict[str, Any]) -> None:
         """What the kernel is (`kernel_info_reply`)."""
@@ -101,6 +106,8 @@ class Bridge:
         self._routes: OrderedDict[str, tuple[str, list[bytes]]] = OrderedDict()
         self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._dead = False
+        self._number = 0
+        self._keeping: asyncio.TimerHandle | None = None
         self._kernel_info: dict[str, Any] = dict(_NO_KERNEL_INFO)
 
     def open(self) -> dict[str, Any]:
@@ -113,11 +120,13 @@ class Bridge:
         """Close both sides; the remote kernel is left as it is."""
         if self.in_band is not None:
             self.in_band.close()
+        self._keep_no_more()
         await self.uplink.aclose()
         self._ports.close()
 
     async def follow(self, client: RuntimeClient, remote_id: str) -> None:
         """Become the same local kernel for another remote one: the ports stay."""
+        self._keep_no_more()
         await self.uplink.aclose()
         self._routes.clear()
         self._dead = False
@@ -249,14 +258,29 @@ class Bridge:
     def frame_received(self, frame: Frame, number: int) -> None:
         """Route a message of the kernel (`uplink.Listener`)."""
         try:
-            self._route(frame)
+            self._route(frame, number)
         finally:
-            if number:
-                self.uplink.acknowledge(number)
+            self._number = number
+            if number and self._keeping is None:
+                loop = asyncio.get_running_loop()
+                self._keeping = loop.call_later(KEPT_SECONDS, self._keep)
 
-    def _route(self, frame: Frame) -> None:
+    def _keep(self) -> None:
+        """What came is on disk: the runtime may let go of it."""
+        self._keeping = None
+        if self._tap is not None:
+            self._tap.received(self._number)
+        self.uplink.acknowledge(self._number)
+
+    def _keep_no_more(self) -> None:
+        """What is not acknowledged comes again, over the next link."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
+
+    def _route(self, frame: Frame, number: int) -> None:
         if frame.channel == "iopub":
-            self._from_iopub(frame)
+            self._from_iopub(frame, number)
             return
         parent = str(frame.decoded(1).get("msg_id", ""))
         if parent.startswith(OURS):
@@ -265,7 +289,7 @@ class Bridge:
                 future.set_result(frame.decoded(3))
             return
         if self._tap is not None:
-            self._tap.said(frame)
+            self._tap.said(frame, number)
         if frame.channel == "stdin":
             route = self._routes.get(parent)
             channel = "stdin"
@@ -279,7 +303,7 @@ class Bridge:
                     self._tap.informed(self._kernel_info)
             self._ports.answer(channel, route[1], frame.parts)
 
-    def _from_iopub(self, frame: Frame) -> None:
+    def _from_iopub(self, frame: Frame, number: int) -> None:
         header, parent = bytes(frame.parts[0]), bytes(frame.parts[1])
         if _OURS in parent and _is_ours(frame) and _REQUEST not in header:
             return
@@ -292,7 +316,7 @@ class Bridge:
             self._on_event(event)
             return
         if self._tap is not None:
-            self._tap.said(frame)
+            self._tap.said(frame, number)
         self._ports.publish(frame.parts)
 
     def output_may_be_missing(self, since: float, until: float) -> None:

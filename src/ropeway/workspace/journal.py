@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ropeway import config
+from ropeway.frames import Part
 
 log = logging.getLogger(__name__)
 
@@ -186,8 +187,14 @@ class Journal:
 
     # --- messages -------------------------------------------------------------------------------
 
-    def add(self, run: int, kind: str, frame: bytes) -> bool:
-        """Keep a message of a run; False when the run has said more than is kept."""
+    def add(
+        self, run: int, kind: str, frame: Part, received: tuple[str, int] | None = None
+    ) -> bool:
+        """Keep a message of a run; False when the run has said more than is kept.
+
+        With `received`, a kernel and the runtime's number of the message, both are kept or neither:
+        what the runtime sends once more after a kill is known by its number.
+        """
         if run not in self._sizes:
             self._sizes[run] = self._size(run)
             self._numbers[run] = max(self.last(run), run << _SHIFT)
@@ -195,12 +202,15 @@ class Journal:
             return False
         self._sizes[run] += len(frame)
         self._numbers[run] += 1
-        kept: tuple[bytes | None, int | None, int | None] = (frame, None, None)
+        kept: tuple[Part | None, int | None, int | None] = (frame, None, None)
         if len(frame) > SPILL_BYTES:
             kept = (None, self._spill(run, frame), len(frame))
-        self._db.execute(
-            "INSERT INTO messages VALUES (?,?,?,?,?)", (self._numbers[run], kind, *kept)
-        )
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO messages VALUES (?,?,?,?,?)", (self._numbers[run], kind, *kept)
+            )
+            if received is not None:
+                self.received(*received)
         return True
 
     def messages(self, run: int, after: int = 0) -> Iterator[tuple[int, str, bytes]]:
@@ -241,7 +251,18 @@ class Journal:
         )
         return [run for (run,) in rows]
 
-    def _spill(self, run: int, frame: bytes) -> int:
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of it or nothing."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def _spill(self, run: int, frame: Part) -> int:
         descriptor = os.open(self._file(run), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with open(descriptor, "ab", buffering=0) as file:  # noqa: PTH123 (opened as private)
             start = file.seek(0, os.SEEK_END)

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from ropeway.workspace.frames import Frame, message, pack_v1
+from ropeway.frames import Frame, message, pack_v1
 from ropeway.workspace.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -62,14 +62,21 @@ class Tap:
         except (sqlite3.Error, OSError, ValueError) as error:
             self._failed(error)
 
-    def said(self, frame: Frame) -> None:
+    def said(self, frame: Frame, number: int = 0) -> None:
         """The kernel's message is about to be shown."""
         try:
             parent = str(frame.decoded(1).get("msg_id", ""))
             run = self._runs.get(parent)
             if run is not None:
-                self._add(run, parent, frame)
+                self._add(run, parent, frame, number)
         except (sqlite3.Error, OSError, ValueError) as error:
+            self._failed(error)
+
+    def received(self, number: int) -> None:
+        """Everything up to that number has been dealt with."""
+        try:
+            self._journal.received(self._kernel, number)
+        except sqlite3.Error as error:
             self._failed(error)
 
     def informed(self, info: dict[str, Any]) -> None:
@@ -97,14 +104,15 @@ class Tap:
         if run is not None:
             self._runs[request] = run
 
-    def _add(self, run: int, request: str, frame: Frame) -> None:
+    def _add(self, run: int, request: str, frame: Frame, number: int) -> None:
         kind = str(frame.decoded(0).get("msg_type", ""))
         if kind == "status":
             if frame.decoded(3).get("execution_state") == "idle":
                 self._journal.end(run, followed=self._recorder.followed(self._kernel))
                 del self._runs[request]
             return
-        self._journal.add(run, kind, frame.raw or pack_v1(frame))
+        kept = (self._kernel, number) if number else None
+        self._journal.add(run, kind, frame.raw or pack_v1(frame), kept)
         if kind in ("execute_input", "execute_reply"):
             self._journal.count(run, frame.decoded(3).get("execution_count"))
         elif kind in ("display_data", "execute_result", _UPDATE):

@@ -10,7 +10,7 @@ from tornado import web
 
 from ropeway import wire
 from ropeway.errors import BadInput, NotFound
-from ropeway.workspace.frames import unpack_v1
+from ropeway.frames import unpack_v1
 from ropeway.workspace.handlers.base import RopewayHandler
 from ropeway.workspace.journal import Journal, Run
 from ropeway.workspace.provisioner import RuntimeProvisioner
