@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from ropeway.frames import unpack_v1
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 LOADING_SECONDS = 60.0
 """A page that read the notebook may take so long to connect: meanwhile the file stays as it is."""
+
+BYTES_AT_ONCE = 1_000_000
+"""What is read of a journal before others have their turn."""
 
 SURE_SECONDS = 5.0
 """So long after a cell's end a page that followed it has surely shown everything."""
@@ -51,6 +55,7 @@ class Author:
         self._contents = contents
         self._followed = followed
         self._written: dict[str, tuple[object, ...]] = {}
+        self._shown: dict[int, _Shown] = {}
         self._loading: dict[str, float] = {}
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -77,6 +82,8 @@ class Author:
         if not runs:
             return False
         if any(self._followed(run.kernel) for run in runs):
+            for run in runs:
+                await self._read(run)
             return True
         await self._write(path, runs)
         return False
@@ -93,6 +100,7 @@ class Author:
         for run in self._journal.unsettled(path):
             if run.ended is not None and self._holds(_cell(notebook, run.cell), run, run.ended):
                 self._journal.settle(run.id)
+                self._shown.pop(run.id, None)
 
     def renamed(self, old: str, new: str) -> None:
         """A notebook, or a folder with notebooks, has another name."""
@@ -128,6 +136,8 @@ class Author:
             state = tuple((run.id, run.ended, self._journal.last(run.id)) for run in runs)
             if self._written.get(path) == state:
                 return
+            for run in runs:
+                await self._read(run)
             model = await self._contents.read(path)
             notebook = model["content"]
             for run in runs:
@@ -139,13 +149,41 @@ class Author:
             )
             self._written[path] = state
 
+    async def _read(self, run: Run) -> None:
+        """Read what a run said since it was read last; much of it in small portions."""
+        size = 0
+        for read in self._new(run):
+            size += read
+            if size > BYTES_AT_ONCE:
+                size = 0
+                await asyncio.sleep(0)
+
     def _outputs(self, run: Run) -> Outputs:
-        outputs = Outputs()
-        for _, kind, frame in self._journal.messages(run.id):
-            with contextlib.suppress(ValueError, IndexError):
-                if frame:
-                    outputs.feed(kind, unpack_v1(frame).decoded(3))
-        return outputs
+        """What the cell shows now."""
+        deque(self._new(run), maxlen=0)
+        return self._shown[run.id].outputs
+
+    def _new(self, run: Run) -> Iterator[int]:
+        shown = self._shown.setdefault(run.id, _Shown())
+        for number, kind, frame in self._journal.messages(run.id, shown.number):
+            if number > shown.number:  # or somebody else took it meanwhile
+                shown.take(number, kind, frame)
+            yield len(frame)
+
+
+class _Shown:
+    """What a run shows up to the message `number`: kept, so that nothing is read twice."""
+
+    def __init__(self) -> None:
+        self.outputs = Outputs()
+        self.number = 0
+
+    def take(self, number: int, kind: str, frame: bytes) -> None:
+        """The next message; one that is none shows nothing."""
+        self.number = number
+        with contextlib.suppress(ValueError, IndexError):
+            if frame:
+                self.outputs.feed(kind, unpack_v1(frame).decoded(3))
 
 
 def _cell(notebook: dict[str, Any], cell_id: str) -> dict[str, Any] | None:
