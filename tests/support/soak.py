@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import random
 import sys
 import tempfile
@@ -24,6 +25,8 @@ from support.forwarder import Forwarder, forwarder
 from support.kernel_client import KernelClient
 from support.notebook import Notebook, until
 from support.servers import free_port, lent, workspace
+
+log = logging.getLogger(__name__)
 
 NUMBERS = 400
 CELL = f"import time\nfor i in range({NUMBERS}):\n    print(i, flush=True)\n    time.sleep(0.01)"
@@ -61,6 +64,7 @@ class Soak:
     async def round(self, faults: int) -> None:
         """Run a notebook under so many faults, and check it."""
         self._rounds += 1
+        await asyncio.to_thread(until, self._in_reach, 60, "the runtime's return")
         notebook = await asyncio.to_thread(
             Notebook, self._work, f"n{self._rounds}.ipynb", [CELL] * CELLS, "far"
         )
@@ -80,6 +84,11 @@ class Soak:
         await asyncio.to_thread(
             notebook.work.api, f"/api/sessions/{notebook.session['id']}", "DELETE"
         )
+
+    def _in_reach(self) -> bool:
+        """Whether the workspace knows that the runtime is back."""
+        rows = self._work.api("/ropeway/api/runtimes")[1]["runtimes"]
+        return any(row["name"] == "far" and row["state"] == "connected" for row in rows)
 
     async def _trouble(self, kind: str, notebook: Notebook) -> None:
         if kind == "close the page":
@@ -143,6 +152,7 @@ async def soak(folder: Path, faults: int, seed: int) -> Counter[str]:
     try:
         while (done := sum(made.faults.values())) < faults:
             await made.round(min(5, faults - done))
+            log.info("%s faults", sum(made.faults.values()))
     finally:
         made.end()
     return made.faults
@@ -155,6 +165,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         faults = asyncio.run(soak(Path(folder), given.faults, given.seed))
