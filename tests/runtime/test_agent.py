@@ -267,7 +267,7 @@ async def test_a_kernel_that_dies_is_told_and_followed(runtime: Server, kernel: 
     home = Home(runtime, kernel)
     async with home.connected():
         await home.said("x = 1")
-        home.run("print('last words', flush=True); import os; os._exit(1)")
+        home.run("print('last words', flush=True); import os, time; time.sleep(1); os._exit(1)")
     await asyncio.sleep(8)
     async with home.connected():
         told = home.run("print('x' in globals())")

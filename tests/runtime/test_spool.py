@@ -124,6 +124,15 @@ def test_beyond_the_cap_old_text_gives_way_and_is_told(spools: Callable[..., Spo
     assert sum(segment.size for segment in spool._segments) <= 70_000
 
 
+def test_many_little_frames_are_too_many(spools: Callable[..., Spool]) -> None:
+    """Text also gives way when there are more frames than may be counted."""
+    spool = spools(memory=0, frames=50, segment=5_000)
+    for number in range(200):
+        spool.put(text(number, 1))
+    assert 40 <= len(spool) <= 80
+    assert shown([frame for _, frame in taken(spool)][-1]) == "199"
+
+
 def test_what_was_dropped_is_told_cell_by_cell(spools: Callable[..., Spool]) -> None:
     """Each cell that lost text is told so in its own output."""
     spool = spools(memory=0, files=20_000, segment=10_000)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-
-import pytest
 
 from support.forwarder import Forwarder, forwarder
 from support.joining import joining
 from support.kernel_client import KernelClient, Run
-from support.servers import Server, free_port, lent, workspace
+from support.servers import Server, free_port, lent, plain_jupyter, workspace
 
 LONGER_THAN_PINGS = 24.0
 """Seconds: the workspace pings every 10 s and waits 10 s for the answer."""
@@ -76,20 +75,38 @@ def frozen(line: Forwarder, seconds: float) -> Callable[[], None]:
     return trouble
 
 
-@pytest.mark.parametrize(
-    "counting", [LONGER_THAN_PINGS + 8, 5.0], ids=["still counting", "ended meanwhile"]
-)
-def test_a_frozen_line_loses_nothing(tmp_path: Path, counting: float) -> None:
-    """The line is silent for longer than pings wait, without FIN or RST: the page sees every number
-    once and in order, whether the cell still runs when the line is back or has ended."""
+def test_a_frozen_line_loses_nothing(tmp_path: Path) -> None:
+    """The line is silent for longer than pings wait, without FIN or RST: pages see every number
+    once and in order, whether a cell still runs when the line is back or has ended."""
     with ExitStack() as stack:
         runtime = stack.enter_context(lent(tmp_path))
         target = int(runtime.url.rsplit(":", 1)[1])
         line = stack.enter_context(forwarder(free_port(), target))
         team = stack.enter_context(workspace(tmp_path / "home", tmp_path / "files"))
         connect(team, line.port, runtime)
-        run = counted(team, kernel_on(team), counting, frozen(line, LONGER_THAN_PINGS))
-        is_whole(run, counting)
+        long, short = LONGER_THAN_PINGS + 8, 5.0
+        others = stack.enter_context(ThreadPoolExecutor())
+        ended = others.submit(counted, team, kernel_on(team), short, lambda: None)
+        run = counted(team, kernel_on(team), long, frozen(line, LONGER_THAN_PINGS))
+        is_whole(run, long)
+        is_whole(ended.result(), short)
+
+
+def test_a_plain_server_is_never_said_to_have_kept_everything(tmp_path: Path) -> None:
+    """A cell on a plain Jupyter server ends while the line is frozen: the page is told what may be
+    missing, the cell does not run for ever, and the next one runs."""
+    with ExitStack() as stack:
+        runtime = stack.enter_context(plain_jupyter(tmp_path / "plain"))
+        target = int(runtime.url.rsplit(":", 1)[1])
+        line = stack.enter_context(forwarder(free_port(), target))
+        team = stack.enter_context(workspace(tmp_path / "home", tmp_path / "files"))
+        connect(team, line.port, runtime)
+        kernel = kernel_on(team)
+        run = counted(team, kernel, 5, frozen(line, LONGER_THAN_PINGS))
+        assert run.reply["status"] == "aborted"
+        assert "Output of this cell may be missing" in run.stream("stderr")
+        assert "the cell has ended" in run.stream("stderr")
+        is_whole(counted(team, kernel, 1, lambda: None), 1)
 
 
 def test_a_cut_line_loses_nothing(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import Any, Protocol
 
+from jupyter_core.utils import ensure_async
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
@@ -97,8 +98,9 @@ class HomeLink:
             await asyncio.wait_for(self._sockets.ready.wait(), timeout)
 
     def follow_kernel(self) -> None:
-        """Lead to the kernel's new process where it was restarted."""
-        if self._sockets.stale:
+        """Lead to the kernel's new process where it was restarted by request."""
+        restarting = self._following is not None and not self._following.done()
+        if self._sockets.stale and not restarting:
             self._sockets.open()
 
     # --- home ----------------------------------------------------------------------------------
@@ -189,6 +191,7 @@ class HomeLink:
     def _restarted(self) -> None:
         """The kernel died and its manager starts it again."""
         self._say("restarting")
+        self._sockets.close()  # what is sent from now on is for the new one
         if self._following is None or self._following.done():
             self._following = asyncio.ensure_future(self._follow_restart())
 
@@ -205,8 +208,6 @@ class HomeLink:
     async def _follow_restart(self) -> None:
         for _ in range(RESTART_LOOKS):
             await asyncio.sleep(RESTART_PAUSE)
-            if self._kernel_id not in self._kernels:
-                return
-            if self._sockets.stale:
+            if self._kernel_id in self._kernels and await ensure_async(self.manager.is_alive()):
                 self._sockets.open()
                 return

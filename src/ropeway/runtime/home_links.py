@@ -15,7 +15,7 @@ from tornado.websocket import WebSocketHandler
 
 from ropeway.runtime.home_link import HomeLink
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 3.0
 READY_SECONDS = 20.0
 """How long a home that dials waits for a kernel that does not speak yet."""
 
@@ -29,30 +29,34 @@ class HomeLinks:
     def __init__(self, kernels: Any) -> None:
         self.kernels = kernels
         self._links: dict[tuple[str, str], HomeLink] = {}
+        self._over: set[tuple[str, str]] = set()
         self._looking = PeriodicCallback(self._look, LOOK_SECONDS * 1000)
 
     def link(self, kernel_id: str, link_id: str, after: int) -> HomeLink | None:
         """The link, made where there is none; None where there is no such kernel."""
-        found = self._links.get((kernel_id, link_id))
-        if found is not None and found.over:
-            self._let_go(kernel_id, link_id)
-            found = None
-        if found is None and kernel_id in self.kernels:
-            found = self._links[kernel_id, link_id] = HomeLink(self.kernels, kernel_id, after)
+        if kernel_id not in self.kernels:
+            return None
+        key = kernel_id, link_id
+        if key in self._links and self._links[key].manager is not self.kernels.get_kernel(
+            kernel_id
+        ):
+            self._links.pop(key).close()
+        if key not in self._links:
+            self._links[key] = HomeLink(self.kernels, kernel_id, after)
             self._looking.start()
-        return found
+        return self._links[key]
 
     def _look(self) -> None:
-        for (kernel_id, link_id), link in list(self._links.items()):
-            if link.over:
-                self._let_go(kernel_id, link_id)
-            else:
+        over = {key for key, link in self._links.items() if link.over}
+        # Seen twice: a kernel that is restarted may be out of the server's books for a moment.
+        for key in over & self._over:
+            self._links.pop(key).close()
+        self._over = over
+        for key, link in self._links.items():
+            if key not in over:
                 link.follow_kernel()
         if not self._links:
             self._looking.stop()
-
-    def _let_go(self, kernel_id: str, link_id: str) -> None:
-        self._links.pop((kernel_id, link_id)).close()
 
 
 class HomeLinkHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):

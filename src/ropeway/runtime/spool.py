@@ -24,7 +24,10 @@ MEMORY_BYTES = 64 * 2**20
 FILE_BYTES = 2**30
 """What one home may let us keep in files, of text that may give way."""
 
-SEGMENT_BYTES = 64 * 2**20
+FILE_FRAMES = 500_000
+"""As many frames may lie in files: where each lies has to be known in memory."""
+
+SEGMENT_BYTES = 16 * 2**20
 """Text gives way by so much at a time."""
 
 
@@ -81,11 +84,13 @@ class Spool:
         *,
         memory: int = MEMORY_BYTES,
         files: int = FILE_BYTES,
+        frames: int = FILE_FRAMES,
         segment: int = SEGMENT_BYTES,
     ) -> None:
         self._outbox: Outbox[_Kept] = Outbox(after)
         self._most_memory = memory
         self._most_files = files
+        self._most_frames = frames
         self._segment_bytes = segment
         self._memory = 0
         self._segments: deque[_Segment] = deque()
@@ -99,7 +104,7 @@ class Spool:
         kept = _Kept(len(data), _is_stream(frame))
         self._store(kept, data)
         self._outbox.put(kept)
-        if sum(segment.size for segment in self._segments) > self._most_files:
+        if self._files_are_full():
             self._drop_text()
 
     def take(self) -> bytes | None:
@@ -119,6 +124,12 @@ class Spool:
     def close(self) -> None:
         """Let go of everything."""
         self.release(self._outbox.last)
+
+    def _files_are_full(self) -> bool:
+        size = sum(segment.size for segment in self._segments)
+        return size > self._most_files or (
+            sum(segment.live for segment in self._segments) > self._most_frames
+        )
 
     def _store(self, kept: _Kept, data: bytes) -> None:
         if self._memory + kept.size > self._most_memory:
@@ -188,8 +199,8 @@ class Spool:
 
     def _tell(self, notice: _Notice) -> None:
         text = (
-            f"\nRopeway: {notice.dropped / 1e6:.1f} MB of output were dropped here: home was away, "
-            f"and the runtime keeps {self._most_files / 1e6:.0f} MB of text for it.\n"
+            f"\nRopeway: {notice.dropped / 1e6:.1f} MB of output were dropped here: home was away "
+            "for longer than the runtime has room for what is printed.\n"
         )
         content = {"name": "stderr", "text": text}
         parent = json.loads(notice.parent)

@@ -19,7 +19,9 @@ from ropeway import wire
 from ropeway.delivery import KEPT_SECONDS
 from ropeway.errors import KernelGone, TokenRefused, Unreachable
 from ropeway.frames import Frame, Part, message
+from ropeway.workspace import gap
 from ropeway.workspace.client import RuntimeClient
+from ropeway.workspace.gap import Asked
 from ropeway.workspace.ports import KernelPorts
 from ropeway.workspace.uplink import State, Uplink
 
@@ -103,7 +105,8 @@ class Bridge:
         self._ports = KernelPorts(key, self._from_client)
         self._on_event = on_event
         self._swallow_shutdown_of = swallow_shutdown_of
-        self._routes: OrderedDict[str, tuple[str, list[bytes]]] = OrderedDict()
+        self._routes: OrderedDict[str, Asked] = OrderedDict()
+        self._settling: asyncio.Task[None] | None = None
         self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._dead = False
         self._number = 0
@@ -121,12 +124,14 @@ class Bridge:
         if self.in_band is not None:
             self.in_band.close()
         self._keep_no_more()
+        self._stop_settling()
         await self.uplink.aclose()
         self._ports.close()
 
     async def follow(self, client: RuntimeClient, remote_id: str) -> None:
         """Become the same local kernel for another remote one: the ports stay."""
         self._keep_no_more()
+        self._stop_settling()
         await self.uplink.aclose()
         self._routes.clear()
         self._dead = False
@@ -177,11 +182,12 @@ class Bridge:
             )
 
     async def ask(
-        self, channel: str, kind: str, content: dict[str, Any], timeout: float
+        self, channel: str, kind: str, content: dict[str, Any], timeout: float | None
     ) -> dict[str, Any]:
         """Send a request of our own; returns the content of its reply.
 
-        Neither the page nor any other client sees it. Raises `TimeoutError`.
+        Neither the page nor any other client sees it. Raises `TimeoutError`; with None as the
+        timeout it waits for as long as the kernel is busy.
         """
         frame = message(channel, kind, content, session=self.uplink.session_id, prefix=OURS)
         msg_id = frame.decoded(0)["msg_id"]
@@ -202,7 +208,9 @@ class Bridge:
 
         `client` is the session id of the page's WebSocket, by which its sockets are known here.
         """
-        self._routes[request] = ("shell", [client.encode()])
+        known = self._routes.get(request)
+        header = known.header if known else {"msg_id": request, "msg_type": gap.EXECUTE}
+        self._routes[request] = Asked("shell", [client.encode()], header, sent=True)
 
     def mark_dead(self) -> None:
         """The kernel is gone for good: say so, now and to whoever asks for it later."""
@@ -231,7 +239,8 @@ class Bridge:
         if self._tap is not None:
             self._tap.asked(frame, header)
         if frame.channel != "stdin":
-            self._routes[header["msg_id"]] = (frame.channel, identities)
+            sent = self.uplink.state == "up"
+            self._routes[header["msg_id"]] = Asked(frame.channel, identities, header, sent)
             if len(self._routes) > _ROUTES_KEPT:
                 self._routes.popitem(last=False)
         self.uplink.send(frame)
@@ -295,13 +304,13 @@ class Bridge:
             channel = "stdin"
         else:
             route = self._routes.pop(parent, None)
-            channel = route[0] if route else ""
+            channel = route.channel if route else ""
         if route is not None:
             if b"kernel_info_reply" in bytes(frame.parts[0]):
                 self._kernel_info = frame.decoded(3)
                 if self._tap is not None:
                     self._tap.informed(self._kernel_info)
-            self._ports.answer(channel, route[1], frame.parts)
+            self._ports.answer(channel, route.identities, frame.parts)
 
     def _from_iopub(self, frame: Frame, number: int) -> None:
         header, parent = bytes(frame.parts[0]), bytes(frame.parts[1])
@@ -315,12 +324,46 @@ class Bridge:
         if len(parent) <= 2 and (event := _server_event(frame)):
             self._on_event(event)
             return
+        self._publish(frame, number)
+
+    def _publish(self, frame: Frame, number: int = 0) -> None:
+        """Show a message to every client, once it is kept."""
         if self._tap is not None:
             self._tap.said(frame, number)
         self._ports.publish(frame.parts)
 
     def output_may_be_missing(self, since: float, until: float) -> None:
-        """A plain server's link had died (`uplink.Listener`)."""
+        """A plain server's link had died (`uplink.Listener`): say so where it matters."""
+        self._stop_settling()
+        waiting = [each for each in self._routes.values() if each.sent and each.in_line]
+        if not waiting:
+            return
+        for asked in waiting:
+            if asked.header.get("msg_type") == gap.EXECUTE:
+                session = self.uplink.session_id
+                self._publish(gap.missing(asked, self._name, since, until, session))
+        self._settling = asyncio.create_task(self._settle(waiting))
+
+    async def _settle(self, waiting: list[Asked]) -> None:
+        """End what has no reply once the kernel answers a request that came behind it."""
+        await self.ask("shell", "kernel_info_request", {}, None)
+        for asked in waiting:
+            if self._routes.pop(str(asked.header["msg_id"]), None) is None:
+                continue
+            for frame in gap.ended(asked, self._name, self.uplink.session_id):
+                if frame.channel == "iopub":
+                    self._publish(frame)
+                else:
+                    self._ports.answer(frame.channel, asked.identities, frame.parts)
+
+    def _stop_settling(self) -> None:
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
+
+    @property
+    def _name(self) -> str:
+        return self.uplink.client.name
 
     def link_changed(self, state: State) -> None:
         """Pass the link's state on (`uplink.Listener`)."""
