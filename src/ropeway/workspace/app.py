@@ -41,6 +41,7 @@ class Workspace(ExtensionApp):
         contents = self.serverapp.contents_manager
         if isinstance(contents, PortableContents):
             contents.specs = self.home.registry.specs
+            contents.keeper = self.home.keeper
         self.serverapp.io_loop.run_sync(self.home.start)
 
     def initialize_handlers(self) -> None:

@@ -1,16 +1,15 @@
-"""The stock contents manager with one change at the file's edge: notebooks stay portable."""
+"""The workspace's contents manager: notebooks stay portable (here) and are kept (`history`)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
-
 from ropeway.notebooks import portable
+from ropeway.workspace.history import KeptContents
 from ropeway.workspace.specs import SpecCache
 
 
-class PortableContents(AsyncLargeFileManager):
+class PortableContents(KeptContents):
     """Translates a notebook's kernel between the file and the page (`notebooks.portable`).
 
     `specs` is set by the workspace; without it files pass as they are.

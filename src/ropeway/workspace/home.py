@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ropeway import config
+from ropeway.notebooks.keeper import Keeper
 from ropeway.workspace.address import HERE
 from ropeway.workspace.data_service import DataService
 from ropeway.workspace.door import Door
@@ -41,6 +42,7 @@ class Home:
             site=self.site,
         )
         self.joining = Joining()
+        self.keeper = Keeper(self.root, settings)
         self.here = here_process(self.root)
         self._lock = asyncio.Lock()
         self._users: config.Claim | None = None

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ropeway.workspace.handlers import invites, runtimes
+from ropeway.workspace.handlers import history, invites, runtimes
 
-HANDLERS = [*runtimes.HANDLERS, *invites.HANDLERS]
+HANDLERS = [*runtimes.HANDLERS, *invites.HANDLERS, *history.HANDLERS]
