@@ -68,6 +68,38 @@ export interface IInvitation {
   fingerprint: string;
 }
 
+/** A kept version of a notebook. */
+export interface IVersion {
+  id: number;
+  path: string;
+  /** ISO 8601. */
+  time: string;
+  why: string;
+  /** Bytes of the document. */
+  size: number;
+  cells: number;
+  outputs: number;
+  /** What changed since the version before, in a few words. */
+  changed: string;
+}
+
+/** One cell that differs; places count from 0 and are null where the cell is not there. */
+export interface IChange {
+  kind: 'added' | 'removed' | 'edited' | 'outputs' | 'moved' | 'metadata';
+  old: number | null;
+  new: number | null;
+  /** The cell's type, or `notebook`. */
+  type: string;
+  /** Lines that begin with a blank, `+` or `-`; `@` alone where some were left out. */
+  source: string[];
+  outputs: string[];
+}
+
+export interface IDiff {
+  changes: IChange[];
+  summary: string;
+}
+
 export interface IConnectRequest {
   url: string;
   token?: string;
@@ -152,6 +184,22 @@ export class Api {
 
   async shutDown(name: string, remoteId: string): Promise<void> {
     await this._call('DELETE', ['runtimes', name, 'kernels', remoteId]);
+  }
+
+  async versions(path: string): Promise<IVersion[]> {
+    const body = (await this._call('GET', ['history'], { query: { path } })) as {
+      versions: IVersion[];
+    };
+    return body.versions;
+  }
+
+  /** From a version to what lies on disk now. */
+  async diff(version: number): Promise<IDiff> {
+    return (await this._call('GET', ['history', String(version), 'diff'])) as IDiff;
+  }
+
+  async restore(version: number): Promise<void> {
+    await this._call('POST', ['history', String(version), 'restore'], { body: {} });
   }
 
   private async _call(

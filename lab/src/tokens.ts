@@ -6,10 +6,12 @@ import { ISignal } from '@lumino/signaling';
 import {
   IApiError,
   IConnectRequest,
+  IDiff,
   IInvitation,
   IRuntime,
   ISession,
   IUsage,
+  IVersion,
   Parting
 } from './api';
 
@@ -48,7 +50,24 @@ export const IRuntimes = new Token<IRuntimes>(
   'The runtimes of this workspace: where notebooks can run.'
 );
 
+/** The kept versions of this workspace's notebooks. */
+export interface IHistory {
+  /** Those of a notebook, the newest first. */
+  versions(path: string): Promise<IVersion[]>;
+  /** What changed from a version to what lies on disk now. */
+  diff(version: number): Promise<IDiff>;
+  /** Write a version over its notebook; what is there is kept first. */
+  restore(version: number): Promise<void>;
+}
+
+export const IHistory = new Token<IHistory>(
+  'ropeway:IHistory',
+  "The kept versions of this workspace's notebooks."
+);
+
 export namespace CommandIDs {
+  /** Show the kept versions of the current notebook. */
+  export const history = 'ropeway:history';
   /** Run the current notebook on `{runtime, kernel?}`. */
   export const use = 'ropeway:use-runtime';
   /** Ask for a runtime's URL and connect it; `{name?}` fills in the name. */

@@ -45,7 +45,12 @@ def test_a_version_tells_what_it_is(tmp_path: Path) -> None:
     history.keep("sub/a.ipynb", notebook("1", output="x"), "saved")
     history.keep("sub/a.ipynb", notebook("1", "2", output="x"), "found")
     second, first = history.versions("sub/a.ipynb")
-    assert (first.why, first.cells, first.outputs, first.changed) == ("saved", 1, 1, "first version")
+    assert (first.why, first.cells, first.outputs, first.changed) == (
+        "saved",
+        1,
+        1,
+        "first version",
+    )
     assert (second.why, second.cells, second.changed) == ("found", 2, "1 cell added")
     assert second.size == len(notebook("1", "2", output="x"))
     assert second.time == "2001-09-09T01:46:40.000+00:00"
@@ -203,7 +208,8 @@ from pathlib import Path
 from ropeway.notebooks.history import History
 history = History(Path(sys.argv[1]), days=90, megabytes=0.1)
 for n in range(10**6):
-    body = f'{{"cells": [{{"source": "{n}"}}, {{"source": "{random.Random(n).randbytes(4000).hex()}"}}]}}'.encode()
+    noise = random.Random(n).randbytes(4000).hex()
+    body = f'{{"cells": [{{"source": "{n}"}}, {{"source": "{noise}"}}]}}'.encode()
     print(history.keep("a.ipynb", body, "saved").id, n, flush=True)
 """
 

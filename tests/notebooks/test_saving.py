@@ -212,9 +212,7 @@ def test_a_killed_save_leaves_a_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "a.ipynb"
     noise = random.Random(5)
     for _ in range(15):
-        process = subprocess.Popen(
-            [sys.executable, "-c", SAVER, str(path)], stdout=subprocess.PIPE
-        )
+        process = subprocess.Popen([sys.executable, "-c", SAVER, str(path)], stdout=subprocess.PIPE)
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(noise.random() * 0.05)

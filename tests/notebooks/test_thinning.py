@@ -31,12 +31,13 @@ def test_what_must_stay_stays(versions: list[Kept], days: float) -> None:
     newest = {version.path: version for version in versions}
     for version in versions:
         after = next((v for v in versions if v.path == version.path and v.id > version.id), None)
-        if NOW - version.time < HOUR or version is newest[version.path]:
+        if after is None:
+            assert version is newest[version.path]
             assert version.id not in gone
-        elif after and version.rich and NOW - after.time < days * DAY:
-            assert version.id not in gone
-        elif after and NOW - after.time > days * DAY:
+        elif NOW - after.time > days * DAY:
             assert version.id in gone
+        elif version.rich or NOW - version.time < HOUR:
+            assert version.id not in gone
 
 
 @given(histories())
@@ -83,8 +84,6 @@ def test_the_least_needed_goes_first(versions: list[Kept], most: int) -> None:
     by_id = {version.id: version for version in versions}
     kinds = [(number == newest[by_id[number].path], by_id[number].rich) for number in gone]
     assert kinds == sorted(kinds)
-    left = Counter(
-        (v.id == newest[v.path], v.rich) for v in versions[:-1] if v.id not in set(gone)
-    )
+    left = Counter((v.id == newest[v.path], v.rich) for v in versions[:-1] if v.id not in set(gone))
     if gone:
         assert all(kind >= kinds[-1] for kind in left)

@@ -32,7 +32,7 @@ def read_notebook(path: Path) -> Any:
 
 def notebook_text(notebook: Any) -> bytes:
     """A notebook as it is written to a file."""
-    text = nbformat.writes(notebook)
+    text: str = nbformat.writes(notebook)
     return (text if text.endswith("\n") else text + "\n").encode("utf-8")
 
 

@@ -46,7 +46,7 @@ class Keeper:
 
     def path_of(self, file: Path) -> str:
         """The path of a file below the workspace's folder. Raises `BadInput`."""
-        for place in (Path(os.path.abspath(file)), file.resolve()):
+        for place in (Path(os.path.abspath(file)), file.resolve()):  # noqa: PTH100  # follows no link
             if place.is_relative_to(self.root):
                 return place.relative_to(self.root).as_posix()
         raise BadInput(f"{file} does not lie in {self.root}.", hint="Start in its folder.")
@@ -65,10 +65,23 @@ class Keeper:
                 _log.warning("%s", error.message)
 
     def note(self, place: Path, why: str = FOUND) -> None:
-        """Keep what lies on disk now, of a notebook or of all in a folder."""
-        with config.one_writer(self.history.folder):
-            for file in _notebooks(place):
-                self._note(file, why)
+        """Keep what lies on disk now, of a notebook or of all in a folder.
+
+        A history that does not work is told in the log and stops nothing.
+        """
+        try:
+            with config.one_writer(self.history.folder):
+                for file in _notebooks(place):
+                    self._note(file, why)
+        except NotKept as error:
+            _log.warning("%s", error.message)
+
+    def rename(self, old: str, new: str) -> None:
+        """The notebook, or all in the folder, has another path now; as `note` it stops nothing."""
+        try:
+            self.history.rename(old, new)
+        except NotKept as error:
+            _log.warning("%s", error.message)
 
     def restore(self, number: int, file: Path | None = None) -> Version:
         """Write a version over the notebook that it is of; what is there is kept first.

@@ -130,7 +130,10 @@ def _take_room(descriptor: int, wanted: int, had: int) -> None:
     try:
         os.posix_fallocate(descriptor, 0, wanted)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # those: the disk knows no such call
+        if error.errno not in (
+            errno.EINVAL,
+            errno.EOPNOTSUPP,
+        ):  # those: the disk knows no such call
             raise
 
 

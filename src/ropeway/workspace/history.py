@@ -1,9 +1,9 @@
-"""The contents manager's side of the history: what is written is kept, and so is what it replaces."""
+"""The contents manager's side of the history: what is written is kept, and what it replaces."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -15,8 +15,8 @@ from anyio.to_thread import run_sync
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from tornado import web
 
-from ropeway.errors import NotKept, NotSaved
-from ropeway.notebooks.keeper import RESTORED, SAVED, SUFFIX, Keeper
+from ropeway.errors import NotSaved
+from ropeway.notebooks.keeper import FOUND, RESTORED, SAVED, SUFFIX, Keeper
 from ropeway.notebooks.saving import replace_file
 
 _reason: ContextVar[str] = ContextVar("reason", default=SAVED)
@@ -62,8 +62,7 @@ class KeptContents(AsyncLargeFileManager):
         """Rename a file or folder; what was kept of its notebooks goes along."""
         await super().rename_file(old_path, new_path)
         if self.keeper is not None:
-            rename = self.keeper.history.rename
-            await self._try(rename, old_path.strip("/"), new_path.strip("/"))
+            await run_sync(self.keeper.rename, old_path.strip("/"), new_path.strip("/"))
 
     async def restore_checkpoint(self, checkpoint_id: str, path: str) -> None:
         """Go back to Jupyter's own checkpoint."""
@@ -103,16 +102,9 @@ class KeptContents(AsyncLargeFileManager):
         except NotSaved as error:
             raise web.HTTPError(error.http_status, str(error)) from error
 
-    async def _note(self, path: str, why: str | None = None) -> None:
+    async def _note(self, path: str, why: str = FOUND) -> None:
         """Keep the notebook, or those of the folder, that lie there now."""
         if self.keeper is not None:
             place = Path(self._get_os_path(path.strip("/")))
             if place.suffix == SUFFIX or place.is_dir():
-                await self._try(self.keeper.note, place, *([why] if why else []))
-
-    async def _try(self, call: Callable[..., None], *arguments: Any) -> None:
-        """Call in a thread; a history that does not work stops nothing here."""
-        try:
-            await run_sync(call, *arguments)
-        except NotKept as error:
-            self.log.warning("%s", error.message)
+                await run_sync(self.keeper.note, place, why)

@@ -27,7 +27,9 @@ class HistoryHandler(RopewayHandler):
         """
         history = self.home.keeper.history
         path = self.get_query_argument("path", "").strip("/")
-        found = await run_sync(history.versions, path) if path else await run_sync(history.notebooks)
+        found = (
+            await run_sync(history.versions, path) if path else await run_sync(history.notebooks)
+        )
         self.answer({"versions": [wire.to_json(version) for version in found]})
 
 
