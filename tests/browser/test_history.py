@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from support.servers import Server
 
-from .conftest import PANEL, Open, run
+from .conftest import Open, run
 
 PATH = "window.jupyterapp.shell.currentWidget.context.path"
 SAVE = "async () => await window.jupyterapp.commands.execute('docmanager:save')"

@@ -115,6 +115,17 @@ def test_a_restore_beside_a_running_workspace(tmp_path: Path) -> None:
         assert [each["why"] for each in found] == ["restored", "saved", "saved"]
 
 
+def test_a_run_is_kept(tmp_path: Path) -> None:
+    """`ropeway run` keeps what it found and what it wrote."""
+    (tmp_path / "files").mkdir()
+    nbformat.write(nbformat.from_dict(notebook("print(6 * 7)")), tmp_path / "files" / "a.ipynb")
+    command = [sys.executable, "-m", "ropeway", "run", "a.ipynb"]
+    environment = clean_environment(tmp_path)
+    subprocess.run(command, cwd=tmp_path / "files", env=environment, check=True, timeout=100)
+    found = json.loads(call(tmp_path / "files", tmp_path, "a.ipynb", "--json").stdout)["versions"]
+    assert [(each["why"], each["outputs"]) for each in found] == [("run", 1), ("found", 0)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

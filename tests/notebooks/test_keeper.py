@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -102,6 +103,28 @@ def test_a_link_has_the_path_that_it_is_opened_by(keeper: Keeper, tmp_path: Path
     (keeper.root / "link").symlink_to(tmp_path / "far")
     keeper.save(keeper.root / "link" / "a.ipynb", notebook("1"))
     assert reasons(keeper, "link/a.ipynb") == [SAVED]
+
+
+def test_a_folder_behind_a_link_is_the_folder(tmp_path: Path) -> None:
+    """A workspace opened through a link has the history of the folder, links in it included."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "elsewhere.ipynb").write_bytes(notebook("0"))
+    (tmp_path / "real" / "a.ipynb").symlink_to(tmp_path / "elsewhere.ipynb")
+    through, straight = (
+        Keeper(root, config.load(root)) for root in (tmp_path / "link", tmp_path / "real")
+    )
+    through.save(tmp_path / "link" / "a.ipynb", notebook("1"))
+    assert reasons(straight) == [FOUND, SAVED]
+    assert (tmp_path / "elsewhere.ipynb").read_bytes() == notebook("1")
+
+
+def test_a_history_that_was_thrown_away_begins_anew(keeper: Keeper) -> None:
+    """Whoever deletes the folder of the history can go on saving."""
+    shutil.rmtree(keeper.history.folder)
+    keeper.save(keeper.root / "a.ipynb", notebook("1"))
+    assert reasons(keeper) == [SAVED]
+    assert keeper.history.folder.stat().st_mode & 0o777 == 0o700
 
 
 def damage(keeper: Keeper) -> None:

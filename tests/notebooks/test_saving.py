@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
 import random
-import resource
-import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ropeway.errors import NotSaved, ReadOnly
+from ropeway.errors import NotSaved
 from ropeway.notebooks.saving import replace_file
 
+PRELUDE = """
+import os, resource, signal, sys
+from pathlib import Path
+from ropeway.errors import NotSaved, ReadOnly
+from ropeway.notebooks.saving import replace_file
+path = Path(sys.argv[1])
+"""
 
-def forked(body: Callable[[], None]) -> int:
-    """Run `body` in a process of its own, which may give up rights; its exit code."""
-    process = multiprocessing.get_context("fork").Process(target=body)
-    process.start()
-    process.join(30)
-    assert process.exitcode is not None
-    return process.exitcode
+
+def elsewhere(code: str, path: Path) -> None:
+    """Run code about a file in a process of its own, which may give up rights."""
+    subprocess.run([sys.executable, "-c", PRELUDE + code, str(path)], check=True, timeout=30)
+
+
+AS_NOBODY = "os.setuid(65534)\n"
 
 
 def test_a_file_is_made_and_replaced(tmp_path: Path) -> None:
@@ -91,14 +95,16 @@ def test_a_file_that_is_read_only_stays(tmp_path: Path) -> None:
     path.write_bytes(b"one")
     path.chmod(0o444)
 
-    def as_nobody() -> None:
-        os.setuid(65534)
-        with pytest.raises(ReadOnly, match="permission denied"):
-            replace_file(path, b"two")
-        with pytest.raises(ReadOnly, match="permission denied"):
-            replace_file(Path("/x.ipynb"), b"two")
-
-    assert forked(as_nobody) == 0
+    code = """
+for refused in (path, Path("/x.ipynb")):
+    try:
+        replace_file(refused, b"two")
+    except ReadOnly as error:
+        assert "permission denied" in error.message
+    else:
+        raise AssertionError(refused)
+"""
+    elsewhere(AS_NOBODY + code, path)
     assert path.read_bytes() == b"one"
 
 
@@ -111,12 +117,8 @@ def test_a_file_of_others_is_written_in_place(tmp_path: Path) -> None:
     path.chmod(0o666)
     inode = path.stat().st_ino
 
-    def as_nobody() -> None:
-        os.setuid(65534)
-        replace_file(path, b"two and more")
-        replace_file(path, b"2")
-
-    assert forked(as_nobody) == 0
+    code = 'replace_file(path, b"two and more"); replace_file(path, b"2")'
+    elsewhere(AS_NOBODY + code, path)
     assert (path.read_bytes(), path.stat().st_ino) == (b"2", inode)
 
 
@@ -128,14 +130,17 @@ def test_a_save_that_is_too_large_changes_nothing(tmp_path: Path, names: int) ->
     if names == 2:
         os.link(path, tmp_path / "twin")
 
-    def limited() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-        with pytest.raises(NotSaved, match="as it was") as caught:
-            replace_file(path, b"x" * 20_000)
-        assert caught.value.hint
-
-    assert forked(limited) == 0
+    code = """
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    replace_file(path, b"x" * 20_000)
+except NotSaved as error:
+    assert "as it was" in error.message and error.hint
+else:
+    raise AssertionError("saved")
+"""
+    elsewhere(code, path)
     assert path.read_bytes() == b"one"
     assert len(list(tmp_path.iterdir())) == names
 

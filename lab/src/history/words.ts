@@ -4,7 +4,7 @@ import { IChange, IVersion } from '../api';
 const REASONS: Record<string, string> = {
   saved: 'saved',
   run: 'written after a run',
-  found: 'found changed on disk',
+  found: 'found on disk',
   restored: 'restored',
   replaced: 'before a restore'
 };

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ropeway import config
@@ -23,7 +24,7 @@ SAVED, RUN, FOUND, RESTORED, REPLACED = "saved", "run", "found", "restored", "re
 REASONS = {
     SAVED: "saved",
     RUN: "written after a run",
-    FOUND: "found changed on disk",
+    FOUND: "found on disk",
     RESTORED: "restored",
     REPLACED: "before a restore",
 }
@@ -40,15 +41,21 @@ class Keeper:
 
     def __init__(self, root: Path, settings: config.Config) -> None:
         self.root = root.resolve()
+        self._given = Path(os.path.abspath(root))  # noqa: PTH100  # follows no link
         folder = config.private_dir(config.workspace_state_dir(root) / FOLDER)
         days, megabytes = settings["history.days"], settings["history.megabytes"]
         self.history = History(folder, days=days, megabytes=megabytes)
 
     def path_of(self, file: Path) -> str:
         """The path of a file below the workspace's folder. Raises `BadInput`."""
-        for place in (Path(os.path.abspath(file)), file.resolve()):  # noqa: PTH100  # follows no link
-            if place.is_relative_to(self.root):
-                return place.relative_to(self.root).as_posix()
+        place = Path(os.path.abspath(file))  # noqa: PTH100
+        for each, root in (
+            (place, self._given),
+            (place, self.root),
+            (file.resolve(), self.root),
+        ):
+            if each.is_relative_to(root):
+                return each.relative_to(root).as_posix()
         raise BadInput(f"{file} does not lie in {self.root}.", hint="Start in its folder.")
 
     def save(self, file: Path, body: bytes, why: str = SAVED) -> None:
@@ -57,7 +64,7 @@ class Keeper:
         Raises `NotSaved`, and then the file is as it was. A history that does not work stops only
         a save that would leave much less than there is.
         """
-        with config.one_writer(self.history.folder):
+        with self._alone():
             replace_file(file, body, lambda: self._keep_old(file, body))
             try:
                 self.history.keep(self.path_of(file), body, why)
@@ -70,7 +77,7 @@ class Keeper:
         A history that does not work is told in the log and stops nothing.
         """
         try:
-            with config.one_writer(self.history.folder):
+            with self._alone():
                 for file in _notebooks(place):
                     self._note(file, why)
         except NotKept as error:
@@ -95,9 +102,18 @@ class Keeper:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise NotSaved(f"The folder {target.parent} cannot be made.") from error
-        with config.one_writer(self.history.folder):
+        with self._alone():
             replace_file(target, body, lambda: self._note(target, REPLACED))
             return self.history.keep(self.path_of(target), body, RESTORED)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process saves or restores meanwhile."""
+        with ExitStack() as stack:
+            with suppress(OSError):  # where there is no folder there is no history to mix up
+                self.history.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                stack.enter_context(config.one_writer(self.history.folder))
+            yield
 
     def _note(self, file: Path, why: str) -> None:
         try:

@@ -42,7 +42,7 @@ class Home:
             site=self.site,
         )
         self.joining = Joining()
-        self.keeper = Keeper(self.root, settings)
+        self.keeper = Keeper(root, settings)
         self.here = here_process(self.root)
         self._lock = asyncio.Lock()
         self._users: config.Claim | None = None
