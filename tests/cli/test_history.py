@@ -102,6 +102,20 @@ def test_a_version_is_shown_and_restored_exactly(home: Path) -> None:
     assert replaced.stdout == b"somebody else's"
 
 
+def test_notebooks_are_listed(home: Path, tmp_path: Path) -> None:
+    """Without a notebook those that were kept are listed, and which of them are gone."""
+    (line,) = call(home / "files", home).stdout.decode().splitlines()[1:]
+    assert line.startswith("sub/a.ipynb")
+    assert "deleted" not in line
+    (home / "files/sub/a.ipynb").rename(home / "files/sub/b.ipynb")
+    (line,) = call(home / "files", home).stdout.decode().splitlines()[1:]
+    assert "deleted or moved" in line
+    (home / "files/sub/b.ipynb").rename(home / "files/sub/a.ipynb")
+    (found,) = json.loads(call(home / "files", home, "--json").stdout)["versions"]
+    assert found["path"] == "sub/a.ipynb"
+    assert b"Nothing of" in call(tmp_path, home).stdout
+
+
 def test_a_restore_beside_a_running_workspace(tmp_path: Path) -> None:
     """While the workspace runs, a restore works, and says how the page gets to see it."""
     with workspace(tmp_path, tmp_path / "files") as work:
@@ -135,7 +149,7 @@ def test_a_run_is_kept(tmp_path: Path) -> None:
         (("a.ipynb", "--diff", "1", "--show", "1"), "do not go together"),
         (("a.ipynb", "7"), "--diff alone"),
         (("a.ipynb", "--restore", "x"), "not a valid integer"),
-        ((), "NOTEBOOK"),
+        (("--restore", "1"), "Of which notebook"),
     ],
 )
 def test_bad_input_has_its_words(home: Path, arguments: tuple[str, ...], words: str) -> None:

@@ -72,6 +72,16 @@ def test_a_diff_has_the_lines_that_differ() -> None:
     assert change.outputs == ("---- loss 1", "+loss 2")
 
 
+def test_a_long_output_is_told_in_part() -> None:
+    """Of a long output the beginning is compared, and what is left out is told."""
+    before, after = code("a", "x\n" * 5000, id="1"), code("a", "y\n" * 300 + "z" * 9000, id="1")
+    (change,) = compare(document(before), document(after))
+    assert len(change.outputs) == 402
+    assert change.outputs[200] == "-… and 4800 more lines"
+    (change,) = compare(document(), document(code("z" * 9000)))
+    assert change.source == ("+" + "z" * 1000 + "…",)
+
+
 def test_pictures_differ_by_a_mark() -> None:
     """A picture is told by its kind and size, and by a mark that differs when it does."""
 

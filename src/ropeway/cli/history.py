@@ -24,14 +24,14 @@ _STYLES = {"+": "green", "-": "red", "@": "dim"}
 
 
 @click.command()
-@click.argument("notebook", type=click.Path(path_type=Path))
+@click.argument("notebook", type=click.Path(path_type=Path), required=False)
 @click.argument("other", type=int, required=False, metavar="[B]")
 @click.option("--diff", "diff", type=int, metavar="A", help="What changed from A to B, or to now.")
 @click.option("--show", type=int, metavar="N", help="Print the document of a version.")
 @click.option("--restore", type=int, metavar="N", help="Go back to a version.")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
 def history(
-    notebook: Path,
+    notebook: Path | None,
     other: int | None,
     diff: int | None,
     show: int | None,
@@ -42,10 +42,11 @@ def history(
 
     The workspace keeps a version at each save, and before each save what somebody else wrote. A
     restore keeps the present state first. NOTEBOOK may be deleted by now; the workspace may run or
-    not.
+    not. Without NOTEBOOK it lists the notebooks that have a history.
 
     \b
     Examples:
+      ropeway history
       ropeway history train.ipynb
       ropeway history train.ipynb --diff 12        what changed since version 12
       ropeway history train.ipynb --diff 12 15
@@ -54,8 +55,24 @@ def history(
     """
     if sum(each is not None for each in (diff, show, restore)) > 1:
         raise BadInput("--diff, --show and --restore do not go together.", hint="Give one of them.")
+    if notebook is None:
+        if diff is not None or show is not None or restore is not None:
+            raise BadInput("Of which notebook?", hint="`ropeway history` lists those kept.")
+        _list_notebooks(as_json)
+        return
     if other is not None and diff is None:
         raise BadInput(f"{other} goes with --diff alone.", hint=f"Try --diff A {other}.")
+    _of_one(notebook, other, diff, show, restore, as_json)
+
+
+def _of_one(
+    notebook: Path,
+    other: int | None,
+    diff: int | None,
+    show: int | None,
+    restore: int | None,
+    as_json: bool,
+) -> None:
     keeper, versions = _find(notebook)
     for number in (diff, other, show, restore):
         if number is not None:
@@ -68,9 +85,38 @@ def history(
     elif restore is not None:
         _restore(keeper, notebook, restore, as_json)
     elif as_json:
-        click.echo(json.dumps({"versions": [to_json(each) for each in versions]}, indent=2))
+        _print_json(versions)
     else:
-        Console(soft_wrap=True).print(_table(versions))
+        Console().print(_table(versions))
+
+
+def _print_json(versions: list[Version]) -> None:
+    click.echo(json.dumps({"versions": [to_json(each) for each in versions]}, indent=2))
+
+
+def _list_notebooks(as_json: bool) -> None:
+    """The notebooks of this folder's workspace, those that are gone as well."""
+    root = find_root(Path.cwd())
+    keeper = Keeper(root, config.load(root))
+    newest = keeper.history.notebooks()
+    if as_json:
+        _print_json(newest)
+        return
+    if not newest:
+        click.echo(f"Nothing of {root} was kept yet: versions are kept when a notebook is saved.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("notebook", overflow="fold")
+    table.add_column("last kept", no_wrap=True)
+    table.add_column("")
+    for version in newest:
+        there = (root / version.path).is_file()
+        table.add_row(Text(version.path), _when(version), "" if there else "deleted or moved")
+    Console().print(table)
+
+
+def _when(version: Version) -> str:
+    return f"{datetime.fromisoformat(version.time).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _find(notebook: Path) -> tuple[Keeper, list[Version]]:
@@ -102,16 +148,16 @@ def _check(versions: list[Version], number: int, notebook: Path) -> None:
 
 def _table(versions: list[Version]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("number", justify="right")
-    table.add_column("when")
-    table.add_column("why")
+    table.add_column("number", justify="right", no_wrap=True)
+    table.add_column("when", no_wrap=True)
+    table.add_column("why", no_wrap=True)
     table.add_column("what changed")
     for name in ("cells", "outputs", "size"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for version in versions:
         table.add_row(
             str(version.id),
-            f"{datetime.fromisoformat(version.time).astimezone():%Y-%m-%d %H:%M:%S}",
+            _when(version),
             REASONS.get(version.why, version.why),
             version.changed,
             str(version.cells),

@@ -21,8 +21,10 @@ from ropeway.wire import Change
 CONTEXT = 3
 """Unchanged lines that a diff shows around changed ones."""
 
-MOST_LINES = 2000
-"""Lines of one text that are compared; what follows is told as a count."""
+MOST_LINES, MOST_OUTPUT_LINES = 2000, 200
+"""Lines of a cell, and of its outputs, that are compared; what follows is told as a count."""
+
+LONGEST_LINE = 1000
 
 _AT_THE_TOP = re.compile(r"@@ -[01][ ,]")
 
@@ -186,7 +188,9 @@ def _in_order(partner: dict[int, int]) -> set[int]:
 def _change(kind: str, old: Document, new: Document, a: int | None, b: int | None) -> Change:
     before = old.cells[a] if a is not None else {}
     after = new.cells[b] if b is not None else {}
-    outputs = _diff(_shown(before), _shown(after)) if _ran(before) != _ran(after) else ()
+    outputs: tuple[str, ...] = ()
+    if _ran(before) != _ran(after):
+        outputs = _diff(_shown(before), _shown(after), MOST_OUTPUT_LINES)
     sources = _diff(_source(before), _source(after))
     return Change(kind, a, b, str((after or before).get("cell_type", "")), sources, outputs)
 
@@ -258,16 +262,19 @@ def _pretty(value: object) -> str:
     return json.dumps(value, indent=1, sort_keys=True)
 
 
-def _diff(before: str, after: str) -> tuple[str, ...]:
+def _diff(before: str, after: str, most: int = MOST_LINES) -> tuple[str, ...]:
     if before == after:
         return ()
-    lines = list(unified_diff(_limited(before), _limited(after), lineterm="", n=CONTEXT))[2:]
+    old, new = _limited(before, most), _limited(after, most)
+    lines = list(unified_diff(old, new, lineterm="", n=CONTEXT))[2:]
     if lines and _AT_THE_TOP.match(lines[0]):
         del lines[0]  # nothing was left out before it
     return tuple("@" if line.startswith("@@") else line for line in lines)
 
 
-def _limited(text: str) -> list[str]:
+def _limited(text: str, most: int) -> list[str]:
     lines = text.split("\n") if text else []
-    rest = len(lines) - MOST_LINES
-    return lines if rest <= 0 else [*lines[:MOST_LINES], f"… and {rest} more lines"]
+    short = [
+        line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "…" for line in lines[:most]
+    ]
+    return short if len(lines) <= most else [*short, f"… and {len(lines) - most} more lines"]
