@@ -63,5 +63,6 @@ def test_an_output_that_grows_keeps_its_pieces() -> None:
         return json.dumps({"cells": [{"outputs": outputs}]}, indent=1).encode()
 
     before, after = set(cut(notebook(19_000))), cut(notebook(20_000))
+    assert b"".join(after) == notebook(20_000)
     new = sum(len(piece) for piece in after if piece not in before)
     assert new < 1_000 * 80 + 2 * LARGE_PIECE

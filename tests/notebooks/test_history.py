@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,33 @@ def test_a_damaged_version_stops_no_other(tmp_path: Path) -> None:
         history.body(1)
     assert history.keep("a.ipynb", notebook("2"), "saved").id == 2
     assert history.body(2) == notebook("2")
+
+
+CROWD = """
+import random
+import sys
+from pathlib import Path
+from ropeway.notebooks.history import History
+history = History(Path(sys.argv[1]), days=90, megabytes=0.1)
+choice = random.Random(sys.argv[2])
+for _ in range(80):
+    noise = random.Random(choice.randrange(40)).randbytes(4000).hex()
+    history.keep("a.ipynb", f'{{"cells": [{{"source": "{noise}"}}]}}'.encode(), "saved")
+"""
+
+
+def test_processes_do_not_get_in_each_others_way(tmp_path: Path) -> None:
+    """While several processes keep and let go of the same pieces, every version stays whole."""
+    crowd = [
+        subprocess.Popen([sys.executable, "-c", CROWD, str(tmp_path), str(number)])
+        for number in range(3)
+    ]
+    assert [process.wait(60) for process in crowd] == [0, 0, 0]
+    history = store(tmp_path)
+    versions = history.versions("a.ipynb")
+    assert versions[0].id > len(versions) > 5
+    bodies = [history.body(version.id) for version in versions]
+    assert all(one != other for one, other in pairwise(bodies))
 
 
 WRITER = """

@@ -31,6 +31,17 @@ def elsewhere(code: str, path: Path) -> None:
     subprocess.run([sys.executable, "-c", PRELUDE + code, str(path)], check=True, timeout=30)
 
 
+TOO_LARGE = """
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    replace_file(path, b"x" * 20_000)
+except NotSaved as error:
+    assert "as it was" in error.message and error.hint
+else:
+    raise AssertionError("saved")
+"""
+
 AS_NOBODY = "os.setuid(65534)\n"
 
 
@@ -130,17 +141,7 @@ def test_a_save_that_is_too_large_changes_nothing(tmp_path: Path, names: int) ->
     if names == 2:
         os.link(path, tmp_path / "twin")
 
-    code = """
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-try:
-    replace_file(path, b"x" * 20_000)
-except NotSaved as error:
-    assert "as it was" in error.message and error.hint
-else:
-    raise AssertionError("saved")
-"""
-    elsewhere(code, path)
+    elsewhere(TOO_LARGE, path)
     assert path.read_bytes() == b"one"
     assert len(list(tmp_path.iterdir())) == names
 
@@ -155,6 +156,37 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting wants root")
     yield place
     subprocess.run(["umount", place], check=True)
+
+
+NO_FALLOCATE = """
+import errno
+def unknown(*_): raise OSError(errno.EOPNOTSUPP, "")
+os.posix_fallocate = unknown
+"""
+
+
+def test_what_was_half_written_is_put_back(tmp_path: Path) -> None:
+    """Where room cannot be taken first, a file that is written in place gets its text back."""
+    path = tmp_path / "a.ipynb"
+    path.write_bytes(b"one" * 1000)
+    os.link(path, tmp_path / "twin")
+    elsewhere(NO_FALLOCATE + TOO_LARGE, path)
+    assert path.read_bytes() == b"one" * 1000
+    elsewhere(NO_FALLOCATE + 'replace_file(path, b"2" * 9000)', path)
+    assert path.read_bytes() == b"2" * 9000
+
+
+def test_what_has_no_room_is_not_begun(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is written in place is not touched when there is no room for the new text."""
+    path = small_disk / "a.ipynb"
+    path.write_bytes(b"one")
+    os.link(path, small_disk / "twin")
+    begun: list[object] = []
+    monkeypatch.setattr(os, "pwrite", lambda *given: begun.append(given))
+    with pytest.raises(NotSaved, match="no space left"):
+        replace_file(path, b"x" * 200_000)
+    assert begun == []
+    assert path.read_bytes() == b"one"
 
 
 @pytest.mark.parametrize("names", [1, 2])

@@ -116,8 +116,8 @@ def _overwrite(target: Path, body: bytes) -> None:
     """Write into the file itself, its room taken first; a failure puts back what was there."""
     with target.open("r+b") as file:
         old = file.read()
+        _take_room(file.fileno(), len(body), len(old))
         try:
-            _take_room(file.fileno(), len(body), len(old))
             _write_all(file.fileno(), body)
         except OSError:
             _write_all(file.fileno(), old)
@@ -130,6 +130,7 @@ def _take_room(descriptor: int, wanted: int, had: int) -> None:
     try:
         os.posix_fallocate(descriptor, 0, wanted)
     except OSError as error:
+        os.ftruncate(descriptor, had)
         if error.errno not in (
             errno.EINVAL,
             errno.EOPNOTSUPP,
