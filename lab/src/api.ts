@@ -1,6 +1,7 @@
 /** The workspace's REST interface, `BASE/ropeway/api/…`. No other file calls the server. */
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
+import { PartialJSONValue } from '@lumino/coreutils';
 
 /** A kind of kernel that a runtime offers; `name` is the kernelspec's name in this workspace. */
 export interface IKernel {
@@ -196,6 +197,11 @@ export class Api {
   /** From a version to what lies on disk now. */
   async diff(version: number): Promise<IDiff> {
     return (await this._call('GET', ['history', String(version), 'diff'])) as IDiff;
+  }
+
+  /** Keep a notebook that only this page has. */
+  async keep(path: string, content: PartialJSONValue): Promise<void> {
+    await this._call('POST', ['history'], { body: { path, content } });
   }
 
   async restore(version: number): Promise<void> {

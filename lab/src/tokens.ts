@@ -1,5 +1,5 @@
 /** What the plugins offer one another, and the commands they share. */
-import { Token } from '@lumino/coreutils';
+import { PartialJSONValue, Token } from '@lumino/coreutils';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal } from '@lumino/signaling';
 
@@ -56,6 +56,8 @@ export interface IHistory {
   versions(path: string): Promise<IVersion[]>;
   /** What changed from a version to what lies on disk now. */
   diff(version: number): Promise<IDiff>;
+  /** Keep what only this page has of a notebook. */
+  keep(path: string, content: PartialJSONValue): Promise<void>;
   /** Write a version over its notebook; what is there is kept first. */
   restore(version: number): Promise<void>;
 }

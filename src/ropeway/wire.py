@@ -153,7 +153,7 @@ class Version:
     time: str
     """ISO 8601."""
     why: str
-    """ "saved", "run", "found", "restored" or "replaced": see `notebooks.keeper`."""
+    """ "saved", "run", "found", "dropped", "restored" or "replaced": see `notebooks.keeper`."""
     size: int
     """Bytes of the document."""
     cells: int

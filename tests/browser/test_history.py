@@ -125,5 +125,25 @@ def test_a_tab_that_slept_is_asked_and_eats_nothing(
     ]
 
 
+def test_what_a_page_drops_is_kept(page: Page, open_notebook: Open, workspace: Server) -> None:
+    """A page that is told to load the changed file drops its own text into the history."""
+    cell = open_notebook("base")
+    save(page)
+    path = page.evaluate(PATH)
+    file = workspace.root / path
+    file.write_text(file.read_text().replace("base", "theirs"))
+    type_into(page, cell, "mine")
+    page.evaluate("() => void window.jupyterapp.commands.execute('docmanager:save')")
+    page.get_by_role("dialog").get_by_role("button", name="Revert").click()
+    expect(cell.locator(".cm-content")).to_have_text("theirs")
+    dropped = versions(workspace, path)[-1]
+    assert (dropped["why"], dropped["changed"]) == ("dropped", "1 cell edited")
+    assert '"mine"' in _document(workspace, dropped["id"])
+    show(page).get_by_role("radio").nth(0).check()
+    page.get_by_role("button", name="Restore this version").click()
+    expect(cell.locator(".cm-content")).to_have_text("mine")
+    assert sources(workspace, path) == ["mine"]
+
+
 def _document(workspace: Server, number: int) -> str:
     return json.dumps(workspace.api(f"/ropeway/api/history/{number}")[1])

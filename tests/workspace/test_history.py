@@ -136,6 +136,39 @@ def test_a_diff_between_versions_and_to_the_present(work: Server) -> None:
     assert work.api(f"/ropeway/api/history/{one}/diff")[1]["summary"].startswith("2 cells removed")
 
 
+def test_what_only_a_page_has_is_kept(work: Server) -> None:
+    """A page can keep what it is about to drop, as it would lie on disk; the file stays."""
+    save(work, "drop.ipynb", notebook("1"))
+    mine = notebook("only here")
+    mine["metadata"]["kernelspec"] = {"name": "gpu.python3", "display_name": "Python 3 · gpu"}
+    body = {"path": "drop.ipynb", "content": mine}
+    status, kept = work.api("/ropeway/api/history", "POST", body)
+    assert (status, kept["why"]) == (201, "dropped")
+    found = json.loads(document(work, kept["id"]))
+    assert found["metadata"]["kernelspec"]["name"] == "python3"
+    assert found["metadata"]["ropeway"] == {"runtime": "gpu"}
+    assert "only here" not in (work.root / "drop.ipynb").read_text()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"path": "a.txt", "content": notebook("1")},
+        {"path": "../a.ipynb", "content": notebook("1")},
+        {"path": "a.ipynb", "content": "text"},
+        {"path": "a.ipynb", "content": {"nbformat": 3, "worksheets": []}},
+        {"path": "a.ipynb", "content": {"nbformat": 4, "cells": 7}},
+        {"path": "a.ipynb", "content": {"nbformat": 4, "cells": ["x"]}},
+        {"path": "a.ipynb", "content": {"nbformat": 4, "metadata": 7, "cells": []}},
+    ],
+)
+def test_only_notebooks_are_kept(work: Server, body: dict[str, Any]) -> None:
+    """What is no notebook, or lies nowhere in the workspace, is bad input."""
+    status, answer = work.api("/ropeway/api/history", "POST", body)
+    assert (status, answer["error"]["code"]) == (400, "bad_input")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [

@@ -6,6 +6,7 @@ import { Api, ApiError, IVersion } from '../api';
 import { ropewayIcon } from '../icons';
 import { CommandIDs, IHistory } from '../tokens';
 import { chooseVersion } from './dialog';
+import { keepBeforeRevert } from './unsaved';
 import { timeOf } from './words';
 
 const plugin: JupyterFrontEndPlugin<IHistory> = {
@@ -36,6 +37,7 @@ const plugin: JupyterFrontEndPlugin<IHistory> = {
       },
       describedBy: { args: { type: 'object', properties: {} } }
     });
+    notebooks.widgetAdded.connect((_, panel) => keepBeforeRevert(history, panel.context));
     notebooks.currentChanged.connect(() => app.commands.notifyCommandChanged(CommandIDs.history));
     palette?.addItem({ command: CommandIDs.history, category: 'Ropeway' });
     return history;

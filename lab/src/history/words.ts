@@ -5,6 +5,7 @@ const REASONS: Record<string, string> = {
   saved: 'saved',
   run: 'written after a run',
   found: 'found on disk',
+  dropped: 'dropped in the page',
   restored: 'restored',
   replaced: 'before a restore'
 };

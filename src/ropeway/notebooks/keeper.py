@@ -1,7 +1,8 @@
 """Notebook files whose versions are kept: nothing replaces what the history does not know.
 
 Why a version was kept: `SAVED` in the page, written after a `RUN` with no page open, `FOUND`
-changed on disk by somebody else, `RESTORED` from the history, or `REPLACED` by a restored one.
+changed on disk by somebody else, `RESTORED` from the history, `REPLACED` by a restored one, or
+`DROPPED`: only a page had it, which was told to load the file.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from ropeway.notebooks.history import History
 from ropeway.notebooks.saving import replace_file
 from ropeway.wire import Version
 
-SAVED, RUN, FOUND, RESTORED, REPLACED = "saved", "run", "found", "restored", "replaced"
+SAVED, RUN, FOUND, DROPPED = "saved", "run", "found", "dropped"
+RESTORED, REPLACED = "restored", "replaced"
 
 REASONS = {
     SAVED: "saved",
     RUN: "written after a run",
     FOUND: "found on disk",
+    DROPPED: "dropped in the page",
     RESTORED: "restored",
     REPLACED: "before a restore",
 }

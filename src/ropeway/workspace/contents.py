@@ -27,12 +27,17 @@ class PortableContents(KeptContents):
 
     async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
         """Write a file or folder."""
-        content = model.get("content")
-        if self.specs is not None and model.get("type") == "notebook" and content:
-            metadata = portable.saved(content.get("metadata", {}), self.specs.origin, self._find)
-            model = {**model, "content": {**content, "metadata": metadata}}
+        if model.get("type") == "notebook" and model.get("content"):
+            model = {**model, "content": self.as_on_disk(model["content"])}
         saved: dict[str, Any] = await super().save(model, path)
         return saved
+
+    def as_on_disk(self, content: dict[str, Any]) -> dict[str, Any]:
+        """A notebook of the page as it belongs on disk."""
+        if self.specs is None:
+            return content
+        metadata = portable.saved(content.get("metadata", {}), self.specs.origin, self._find)
+        return {**content, "metadata": metadata}
 
     def _find(self, runtime: str, kernel: str) -> tuple[str, str] | None:
         assert self.specs is not None

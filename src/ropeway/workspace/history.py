@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,14 @@ def because(why: str) -> Iterator[None]:
         yield
     finally:
         _reason.reset(token)
+
+
+def as_text(notebook: Any, validation_error: dict[str, Any] | None = None) -> bytes:
+    """A notebook as stock writes it; what is wrong with it goes into `validation_error`."""
+    text: str = nbformat.writes(
+        notebook, version=nbformat.NO_CONVERT, capture_validation_error=validation_error
+    )
+    return (text if text.endswith("\n") else text + "\n").encode("utf-8")
 
 
 class KeptContents(AsyncLargeFileManager):
@@ -83,14 +90,8 @@ class KeptContents(AsyncLargeFileManager):
     async def _save_notebook(
         self, os_path: str, nb: Any, capture_validation_error: dict[str, Any] | None = None
     ) -> None:
-        text = partial(
-            nbformat.writes,
-            version=nbformat.NO_CONVERT,
-            capture_validation_error=capture_validation_error,
-        )
-        body: str = await run_sync(text, nb)
-        whole = body if body.endswith("\n") else body + "\n"
-        await run_sync(self._write, os_path, whole.encode("utf-8"))
+        body = await run_sync(as_text, nb, capture_validation_error)
+        await run_sync(self._write, os_path, body)
 
     def _write(self, os_path: str, body: bytes) -> None:
         """Replace a file, and keep it if it is a notebook. Raises `HTTPError` in our words."""

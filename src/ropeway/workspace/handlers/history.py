@@ -6,14 +6,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from anyio.to_thread import run_sync
 from tornado import web
 
 from ropeway import wire
 from ropeway.errors import BadInput
 from ropeway.notebooks import changes
-from ropeway.notebooks.keeper import Keeper
+from ropeway.notebooks.keeper import DROPPED, SUFFIX, Keeper
 from ropeway.workspace.handlers.base import RopewayHandler
+from ropeway.workspace.history import as_text
 
 
 class HistoryHandler(RopewayHandler):
@@ -31,6 +33,26 @@ class HistoryHandler(RopewayHandler):
             await run_sync(history.versions, path) if path else await run_sync(history.notebooks)
         )
         self.answer({"versions": [wire.to_json(version) for version in found]})
+
+    @web.authenticated
+    async def post(self) -> None:
+        """Keep `{"path", "content"}`, a notebook that only a page has and is about to drop.
+
+        Answers 201 and its `wire.Version`.
+        """
+        body = self.body()
+        path, content = self.text(body, "path").strip("/"), body.get("content")
+        if not path.endswith(SUFFIX) or ".." in path.split("/"):
+            raise BadInput("path must be that of a notebook.")
+        if not isinstance(content, dict) or content.get("nbformat") != 4:
+            raise BadInput("content must be a notebook of format 4.")
+        try:
+            notebook = nbformat.from_dict(self.contents_manager.as_on_disk(content))
+            text = await run_sync(as_text, notebook, {})
+        except (AttributeError, KeyError, TypeError) as error:
+            raise BadInput(f"content is not a notebook: {error}.") from error
+        kept = await run_sync(self.home.keeper.history.keep, path, text, DROPPED)
+        self.answer(wire.to_json(kept), 201)
 
 
 class VersionHandler(RopewayHandler):
