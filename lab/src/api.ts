@@ -1,7 +1,7 @@
 /** The workspace's REST interface, `BASE/ropeway/api/…`. No other file calls the server. */
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
-import { JSONObject } from '@lumino/coreutils';
+import { JSONObject, PartialJSONValue } from '@lumino/coreutils';
 
 /** A kind of kernel that a runtime offers; `name` is the kernelspec's name in this workspace. */
 export interface IKernel {
@@ -95,6 +95,38 @@ export interface IRecordedMessage {
   metadata: JSONObject;
   content: JSONObject;
   buffers: string[];
+}
+
+/** A kept version of a notebook. */
+export interface IVersion {
+  id: number;
+  path: string;
+  /** ISO 8601. */
+  time: string;
+  why: string;
+  /** Bytes of the document. */
+  size: number;
+  cells: number;
+  outputs: number;
+  /** What changed since the version before, in a few words. */
+  changed: string;
+}
+
+/** One cell that differs; places count from 0 and are null where the cell is not there. */
+export interface IChange {
+  kind: 'added' | 'removed' | 'edited' | 'outputs' | 'moved' | 'metadata';
+  old: number | null;
+  new: number | null;
+  /** The cell's type, or `notebook`. */
+  type: string;
+  /** Lines that begin with a blank, `+` or `-`; `@` alone where some were left out. */
+  source: string[];
+  outputs: string[];
+}
+
+export interface IDiff {
+  changes: IChange[];
+  summary: string;
 }
 
 export interface IConnectRequest {
@@ -195,6 +227,27 @@ export class Api {
 
   async follow(request: string, client: string): Promise<void> {
     await this._call('POST', ['runs', request, 'client'], { body: { client } });
+  }
+
+  async versions(path: string): Promise<IVersion[]> {
+    const body = (await this._call('GET', ['history'], { query: { path } })) as {
+      versions: IVersion[];
+    };
+    return body.versions;
+  }
+
+  /** From a version to what lies on disk now. */
+  async diff(version: number): Promise<IDiff> {
+    return (await this._call('GET', ['history', String(version), 'diff'])) as IDiff;
+  }
+
+  /** Keep a notebook that only this page has. */
+  async keep(path: string, content: PartialJSONValue): Promise<void> {
+    await this._call('POST', ['history'], { body: { path, content } });
+  }
+
+  async restore(version: number): Promise<void> {
+    await this._call('POST', ['history', String(version), 'restore'], { body: {} });
   }
 
   private async _call(

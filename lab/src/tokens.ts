@@ -1,15 +1,17 @@
 /** What the plugins offer one another, and the commands they share. */
-import { Token } from '@lumino/coreutils';
+import { PartialJSONValue, Token } from '@lumino/coreutils';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal } from '@lumino/signaling';
 
 import {
   IApiError,
   IConnectRequest,
+  IDiff,
   IInvitation,
   IRuntime,
   ISession,
   IUsage,
+  IVersion,
   Parting
 } from './api';
 
@@ -48,7 +50,26 @@ export const IRuntimes = new Token<IRuntimes>(
   'The runtimes of this workspace: where notebooks can run.'
 );
 
+/** The kept versions of this workspace's notebooks. */
+export interface IHistory {
+  /** Those of a notebook, the newest first. */
+  versions(path: string): Promise<IVersion[]>;
+  /** What changed from a version to what lies on disk now. */
+  diff(version: number): Promise<IDiff>;
+  /** Keep what only this page has of a notebook. */
+  keep(path: string, content: PartialJSONValue): Promise<void>;
+  /** Write a version over its notebook; what is there is kept first. */
+  restore(version: number): Promise<void>;
+}
+
+export const IHistory = new Token<IHistory>(
+  'ropeway:IHistory',
+  "The kept versions of this workspace's notebooks."
+);
+
 export namespace CommandIDs {
+  /** Show the kept versions of the current notebook. */
+  export const history = 'ropeway:history';
   /** Run the current notebook on `{runtime, kernel?}`. */
   export const use = 'ropeway:use-runtime';
   /** Ask for a runtime's URL and connect it; `{name?}` fills in the name. */

@@ -87,6 +87,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("data.memory", str, "2GB", "Memory the query engine may use at home."),
     Setting("data.seconds", float, 600.0, "Seconds that one query may take at home.", 0.1, 3600.0),
     Setting("data.threads", int, 2, "Threads the query engine may use at home.", 1, 1024),
+    Setting(
+        "history.days", float, 90.0, "Days for which a replaced version is kept.", 0.01, 36500.0
+    ),
+    Setting(
+        "history.megabytes", int, 1000, "Room that a workspace's history may take.", 1, 1_000_000
+    ),
 )
 
 

@@ -176,6 +176,26 @@ class HomeUnreachable(RopewayError):
     exit_code = 3
 
 
+class NotSaved(RopewayError):
+    """A file could not be written; the one before it is untouched."""
+
+    code = "not_saved"
+    http_status = 507
+
+
+class ReadOnly(NotSaved):
+    """A file could not be written because it or its folder is not to be changed."""
+
+    code = "read_only"
+    http_status = 403
+
+
+class NotKept(RopewayError):
+    """The history of the notebooks cannot be read or written."""
+
+    code = "not_kept"
+
+
 class MissingPackage(RopewayError):
     """The kernel's environment lacks a package that this call needs."""
 

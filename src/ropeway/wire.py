@@ -2,7 +2,8 @@
 
 Three conversations are described here:
 
-- the workspace's REST interface (`/ropeway/api/...`): `Runtime`, `Kernel`, `Session`, `Usage`;
+- the workspace's REST interface (`/ropeway/api/...`): `Runtime`, `Kernel`, `Session`, `Usage`,
+  `Version`, `Change`;
 - the in-band road between a kernel and home, over the kernel's own WebSocket: a message of type
   `ropeway_request` on iopub carries a `Request`, the answer comes as `input_reply` on stdin with
   `{"value": {"ropeway": Reply}}` and at most one binary buffer;
@@ -151,6 +152,44 @@ class Usage:
     ram: Amount | None = None
     disk: Amount | None = None
     gpus: tuple[Gpu, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A kept version of a notebook."""
+
+    id: int
+    path: str
+    """The notebook's path now: a rename takes its versions along."""
+    time: str
+    """ISO 8601."""
+    why: str
+    """ "saved", "run", "found", "dropped", "restored" or "replaced": see `notebooks.keeper`."""
+    size: int
+    """Bytes of the document."""
+    cells: int
+    outputs: int
+    changed: str
+    """What changed since the version before, in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One cell that differs between two versions.
+
+    `source` and `outputs` are the lines of a diff: each begins with a blank, `+` or `-`, and `@`
+    alone stands where unchanged lines were left out.
+    """
+
+    kind: str
+    """ "added", "removed", "edited", "outputs", "moved" or "metadata"."""
+    old: int | None
+    """Its place in the old version, from 0; None where it is not there."""
+    new: int | None
+    type: str
+    """The cell's type, or "notebook" for what belongs to none."""
+    source: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 # --- the in-band road ---------------------------------------------------------------------

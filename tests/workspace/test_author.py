@@ -220,7 +220,7 @@ async def test_a_file_that_cannot_be_written_can_be_read(
     async def fails(*_: Any, **__: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(desk.contents, "save", fails)
+    monkeypatch.setattr(desk.contents, "write", fails)
     assert (await desk.opened())["cells"][0]["outputs"][0]["text"] == "hello"
     assert len(desk.journal.unsettled("a.ipynb")) == 1
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "runtimes": "ropeway.cli.connect:runtimes",
     "run": "ropeway.cli.notebook:run",
     "exec": "ropeway.cli.notebook:execute",
+    "history": "ropeway.cli.history:history",
     "data": "ropeway.cli.data:data",
     "doctor": "ropeway.cli.doctor:doctor",
 }
@@ -70,6 +71,7 @@ def cli() -> None:
       ropeway connect 'http://gpu:8888/?token=…' --name gpu
       ropeway connect ssh://ann@gpu-box        lend a machine that SSH reaches
       ropeway run train.ipynb --on gpu         run a notebook without a page
+      ropeway history train.ipynb              what it was before, and the way back
       ropeway data add sales data/sales.csv    let cells ask for rows of a file
       ropeway doctor                           try every runtime, say what is wrong
     """

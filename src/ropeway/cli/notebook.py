@@ -13,8 +13,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ropeway import config
 from ropeway.errors import BadInput
 from ropeway.notebooks.file import read_notebook, write_notebook
+from ropeway.notebooks.keeper import RUN, Keeper
 from ropeway.notebooks.parameters import inject, parse_parameter
 from ropeway.workspace import headless
 from ropeway.workspace.address import HERE
@@ -62,9 +64,13 @@ def run(
         raise BadInput(f"There is no folder {target.parent} to save into.", hint="Make it first.")
     if not os.access(target.parent, os.W_OK):
         raise BadInput(f"The folder {target.parent} cannot be written to.", hint="Use --output.")
+    root = find_root(target)
+    keeper = Keeper(root, config.load(root))
+    keeper.note(target)
     outcome = asyncio.run(
         _run(document, notebook, target, on, timeout=timeout, allow_errors=allow_errors)
     )
+    keeper.note(target, RUN)
     return _report(outcome, document, target)
 
 

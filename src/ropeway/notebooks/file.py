@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
 from ropeway.errors import BadInput
+from ropeway.notebooks.saving import replace_file
 
 
 def read_notebook(path: Path) -> Any:
@@ -30,19 +30,12 @@ def read_notebook(path: Path) -> Any:
     return notebook
 
 
+def notebook_text(notebook: Any) -> bytes:
+    """A notebook as it is written to a file."""
+    text: str = nbformat.writes(notebook)
+    return (text if text.endswith("\n") else text + "\n").encode("utf-8")
+
+
 def write_notebook(notebook: Any, path: Path) -> None:
     """Replace the file in one step: a crash leaves the old one or the new one."""
-    text = nbformat.writes(notebook)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    mode = path.stat().st_mode & 0o777 if path.exists() else None
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text if text.endswith("\n") else text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if mode is not None:
-            temporary.chmod(mode)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    replace_file(path, notebook_text(notebook))

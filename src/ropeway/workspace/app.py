@@ -98,6 +98,7 @@ class Workspace(ExtensionApp):
         self.author = Author(self.journal, contents, followed)
         if isinstance(contents, PortableContents):
             contents.specs, contents.author = self.home.registry.specs, self.author
+            contents.keeper = self.home.keeper
 
     def _open_links(self) -> None:
         """Let invited runtimes dial in, and their kernels reach home's door."""

@@ -22,6 +22,10 @@ from ropeway.workspace.journal import Journal, Run
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
+RUNNING_SECONDS = 30.0
+"""Between two writes of a notebook in which no further cell has ended: each is a version that is
+kept, and the journal has everything anyway."""
+
 LOADING_SECONDS = 60.0
 """A page that read the notebook may take so long to connect: meanwhile the file stays as it is."""
 
@@ -38,7 +42,7 @@ class Contents(Protocol):
     async def read(self, path: str) -> dict[str, Any]:
         """A notebook's model as the file holds it. Raises when there is none."""
 
-    async def save(self, model: dict[str, Any], path: str) -> dict[str, Any]:
+    async def write(self, path: str, notebook: dict[str, Any]) -> None:
         """Write it."""
 
 
@@ -54,7 +58,8 @@ class Author:
         self._journal = journal
         self._contents = contents
         self._followed = followed
-        self._written: dict[str, tuple[object, ...]] = {}
+        self._written: dict[str, tuple[tuple[int, float | None, int], ...]] = {}
+        self._written_at: dict[str, float] = {}
         self._shown: dict[int, _Shown] = {}
         self._loading: dict[str, float] = {}
         self._lock = asyncio.Lock()
@@ -126,10 +131,19 @@ class Author:
             since = time.monotonic() - self._loading.get(path, -LOADING_SECONDS)
             if since < LOADING_SECONDS or any(self._followed(run.kernel) for run in runs):
                 continue
+            if not self._worth_writing(path, runs):
+                continue
             try:
                 await self._write(path, runs)
             except Exception as error:  # noqa: BLE001 (a file that cannot be written stays due)
                 log.warning("%s cannot be brought up to date: %s", path, error)
+
+    def _worth_writing(self, path: str, runs: list[Run]) -> bool:
+        """Whether a cell has ended since it was written, or long enough ago."""
+        before = {(run, ended) for run, ended, _ in self._written.get(path, ())}
+        ended = {(run.id, run.ended) for run in runs if run.ended is not None}
+        ago = time.monotonic() - self._written_at.get(path, -RUNNING_SECONDS)
+        return bool(ended - before) or ago >= RUNNING_SECONDS
 
     async def _write(self, path: str, runs: list[Run]) -> None:
         async with self._lock:
@@ -144,10 +158,9 @@ class Author:
                 cell = _cell(notebook, run.cell)
                 if cell is not None:
                     _put(cell, run, self._outputs(run))
-            await self._contents.save(
-                {"type": "notebook", "format": "json", "content": notebook}, path
-            )
+            await self._contents.write(path, notebook)
             self._written[path] = state
+            self._written_at[path] = time.monotonic()
 
     async def _read(self, run: Run) -> None:
         """Read what a run said since it was read last; much of it in small portions."""

@@ -1,17 +1,17 @@
-"""The stock contents manager with one change at the file's edge: notebooks stay portable."""
+"""The workspace's contents manager: notebooks stay portable (here) and are kept (`history`)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
-
 from ropeway.notebooks import portable
+from ropeway.notebooks.keeper import RUN
 from ropeway.workspace.author import Author
+from ropeway.workspace.history import KeptContents, because
 from ropeway.workspace.specs import SpecCache
 
 
-class PortableContents(AsyncLargeFileManager):
+class PortableContents(KeptContents):
     """Translates a notebook's kernel between the file and the page (`notebooks.portable`).
 
     `specs` is set by the workspace; without it files pass as they are.
@@ -35,6 +35,11 @@ class PortableContents(AsyncLargeFileManager):
         """A notebook as its file holds it (`author.Contents`)."""
         return await self._get(path, content=True, type="notebook")
 
+    async def write(self, path: str, notebook: dict[str, Any]) -> None:
+        """Write what cells said into a notebook that no page has open (`author.Contents`)."""
+        with because(RUN):
+            await self.save({"type": "notebook", "format": "json", "content": notebook}, path)
+
     async def _opened(self, author: Author, path: str) -> bool:
         try:
             return await author.opened(path.strip("/"))
@@ -51,12 +56,11 @@ class PortableContents(AsyncLargeFileManager):
 
     async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
         """Write a file or folder."""
-        content = model.get("content")
-        if self.specs is not None and model.get("type") == "notebook" and content:
-            metadata = portable.saved(content.get("metadata", {}), self.specs.origin, self._find)
-            model = {**model, "content": {**content, "metadata": metadata}}
+        content = model.get("content") if model.get("type") == "notebook" else None
+        if content:
+            model = {**model, "content": self.as_on_disk(content)}
         saved: dict[str, Any] = await super().save(model, path)
-        if self.author is not None and model.get("type") == "notebook" and content:
+        if self.author is not None and content:
             self.author.saved(path.strip("/"), content)
         return saved
 
@@ -65,6 +69,13 @@ class PortableContents(AsyncLargeFileManager):
         await super().rename_file(old_path, new_path)
         if self.author is not None:
             self.author.renamed(old_path.strip("/"), new_path.strip("/"))
+
+    def as_on_disk(self, content: dict[str, Any]) -> dict[str, Any]:
+        """A notebook of the page as it belongs on disk."""
+        if self.specs is None:
+            return content
+        metadata = portable.saved(content.get("metadata", {}), self.specs.origin, self._find)
+        return {**content, "metadata": metadata}
 
     def _find(self, runtime: str, kernel: str) -> tuple[str, str] | None:
         assert self.specs is not None

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ropeway import config
+from ropeway.notebooks.keeper import Keeper
 from ropeway.workspace.address import HERE
 from ropeway.workspace.data_service import DataService
 from ropeway.workspace.door import Door
@@ -43,6 +44,7 @@ class Home:
             site=self.site,
         )
         self.joining = Joining()
+        self.keeper = Keeper(root, settings)
         self.here = here_process(self.root)
         self.recorder: Recorder | None = None
         """What keeps the kernels' messages; a headless run needs none."""

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ropeway.workspace.handlers import invites, runs, runtimes
+from ropeway.workspace.handlers import history, invites, runs, runtimes
 
-HANDLERS = [*runtimes.HANDLERS, *invites.HANDLERS, *runs.HANDLERS]
+HANDLERS = [*runtimes.HANDLERS, *invites.HANDLERS, *runs.HANDLERS, *history.HANDLERS]
