@@ -7,7 +7,7 @@ import secrets
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ropeway.notebooks.chunks import LARGE_PIECE, cut
@@ -20,6 +20,7 @@ values = st.recursive(
 cells = st.dictionaries(st.sampled_from(["source", "outputs", "id", "cells"]), values)
 
 
+@settings(deadline=None)  # other processes may have the machine
 @given(st.binary())
 def test_the_pieces_are_the_document(body: bytes) -> None:
     """Whatever a document holds, its pieces joined are the document."""
@@ -27,6 +28,7 @@ def test_the_pieces_are_the_document(body: bytes) -> None:
     assert b"" not in cut(body)
 
 
+@settings(deadline=None)  # other processes may have the machine
 @given(st.lists(cells), values, st.sampled_from([None, 0, 1, 4, "\t"]), st.booleans())
 def test_the_pieces_of_any_notebook_are_the_notebook(
     found: list[dict[str, Any]], metadata: Any, indent: int | str | None, ascii: bool

@@ -82,9 +82,11 @@ def test_a_deleted_notebook_comes_back(keeper: Keeper) -> None:
     file.parent.mkdir()
     keeper.save(file, notebook("1"))
     file.write_bytes(notebook("2"))
+    (file.parent / ".ipynb_checkpoints").mkdir()
+    (file.parent / ".ipynb_checkpoints" / "a-checkpoint.ipynb").write_bytes(notebook("1"))
     keeper.note(keeper.root / "sub")
-    file.unlink()
-    file.parent.rmdir()
+    shutil.rmtree(file.parent)
+    assert [version.path for version in keeper.history.notebooks()] == ["sub/a.ipynb"]
     keeper.restore(2)
     assert file.read_bytes() == notebook("2")
     with pytest.raises(NotFound):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ropeway.notebooks.thinning import DAY, HOUR, Kept, outlived, too_much
@@ -24,6 +24,7 @@ def histories(draw: st.DrawFn) -> list[Kept]:
     ]
 
 
+@settings(deadline=None)  # other processes may have the machine
 @given(histories(), st.floats(1, 100))
 def test_what_must_stay_stays(versions: list[Kept], days: float) -> None:
     """The last hour stays, the newest of each notebook, and rich ones for their days."""
@@ -40,6 +41,7 @@ def test_what_must_stay_stays(versions: list[Kept], days: float) -> None:
             assert version.id not in gone
 
 
+@settings(deadline=None)  # other processes may have the machine
 @given(histories())
 def test_thinning_again_changes_nothing(versions: list[Kept]) -> None:
     """Who thins more often does not lose more."""
@@ -64,6 +66,7 @@ def test_days_are_counted_from_the_replacement() -> None:
     assert outlived(versions, NOW + 30 * DAY, 30) == {1}
 
 
+@settings(deadline=None)  # other processes may have the machine
 @given(histories(), st.integers(0, 60))
 def test_the_room_is_kept_to(versions: list[Kept], most: int) -> None:
     """What stays takes no more than is allowed, unless it is the last version alone."""
@@ -76,6 +79,7 @@ def test_the_room_is_kept_to(versions: list[Kept], most: int) -> None:
         assert versions[-1] in left
 
 
+@settings(deadline=None)  # other processes may have the machine
 @given(histories(), st.integers(0, 60))
 def test_the_least_needed_goes_first(versions: list[Kept], most: int) -> None:
     """No newest version goes while an older one stays, and no rich one while a plain one does."""

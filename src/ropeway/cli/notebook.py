@@ -67,10 +67,12 @@ def run(
     root = find_root(target)
     keeper = Keeper(root, config.load(root))
     keeper.note(target)
-    outcome = asyncio.run(
-        _run(document, notebook, target, on, timeout=timeout, allow_errors=allow_errors)
-    )
-    keeper.note(target, RUN)
+    try:
+        outcome = asyncio.run(
+            _run(document, notebook, target, on, timeout=timeout, allow_errors=allow_errors)
+        )
+    finally:
+        keeper.note(target, RUN)
     return _report(outcome, document, target)
 
 

@@ -75,7 +75,7 @@ class Keeper:
                 _log.warning("%s", error.message)
 
     def note(self, place: Path, why: str = FOUND) -> None:
-        """Keep what lies on disk now, of a notebook or of all in a folder.
+        """Keep what lies on disk now, of a notebook or of all in a folder but hidden ones.
 
         A history that does not work is told in the log and stops nothing.
         """
@@ -93,21 +93,21 @@ class Keeper:
         except NotKept as error:
             _log.warning("%s", error.message)
 
-    def restore(self, number: int, file: Path | None = None) -> Version:
+    def restore(self, number: int) -> Version:
         """Write a version over the notebook that it is of; what is there is kept first.
 
         Raises `NotFound`, `NotKept` or `NotSaved`.
         """
         version = self.history.version(number)
         body = self.history.body(number)
-        target = file or self.root / version.path
+        target = self.root / version.path
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise NotSaved(f"The folder {target.parent} cannot be made.") from error
         with self._alone():
             replace_file(target, body, lambda: self._note(target, REPLACED))
-            return self.history.keep(self.path_of(target), body, RESTORED)
+            return self.history.keep(version.path, body, RESTORED)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -144,5 +144,6 @@ def _notebooks(place: Path) -> Iterator[Path]:
     if not place.is_dir():
         yield place
         return
-    for folder, _, names in os.walk(place):
+    for folder, folders, names in os.walk(place):
+        folders[:] = [name for name in folders if not name.startswith(".")]  # checkpoints are there
         yield from (Path(folder, name) for name in names if name.endswith(SUFFIX))

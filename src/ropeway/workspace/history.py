@@ -101,7 +101,8 @@ class KeptContents(AsyncLargeFileManager):
             else:
                 replace_file(Path(os_path), body)
         except NotSaved as error:
-            raise web.HTTPError(error.http_status, str(error)) from error
+            told = f"{error.message} {error.hint}"  # Lab shows it in one line
+            raise web.HTTPError(error.http_status, told.strip()) from error
 
     async def _note(self, path: str, why: str = FOUND) -> None:
         """Keep the notebook, or those of the folder, that lie there now."""
