@@ -104,6 +104,7 @@ def test_every_endpoint_is_in_the_reference(pages: list[Any]) -> None:
     for pattern, handler in HANDLERS:
         path = pattern.replace("([a-z0-9-]+)", "NAME").replace("([0-9A-Za-z-]+)", "ID")
         path = path.replace("([0-9]{1,18})", "ID")
+        path = path.replace("([0-9A-Za-z_-]+)", "REQUEST")
         for method in ("get", "post", "put", "patch", "delete"):
             if method in vars(handler):
                 assert f"`{method.upper()} {path}`" in text
