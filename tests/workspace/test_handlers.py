@@ -17,7 +17,12 @@ from ropeway.workspace.handlers import HANDLERS
 from support.servers import Server, free_port
 
 METHODS = ("get", "post", "put", "patch", "delete")
-EXAMPLES = {r"([a-z0-9-]+)": "here", r"([0-9A-Za-z-]+)": "1234", r"([0-9]{1,18})": "7"}
+EXAMPLES = {
+    r"([0-9A-Za-z_-]+)": "request",
+    r"([a-z0-9-]+)": "here",
+    r"([0-9A-Za-z-]+)": "1234",
+    r"([0-9]{1,18})": "7",
+}
 
 
 def endpoints() -> list[tuple[str, str]]:
