@@ -77,6 +77,8 @@ export interface ICellRun {
   kernel: string;
   running: boolean;
   count: number | null;
+  /** Whether a page heard its end. */
+  followed: boolean;
 }
 
 /** A part of what a run said; ask again after `last` where there is `more`. */

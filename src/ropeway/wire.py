@@ -106,13 +106,17 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class CellRun:
-    """One execution of a cell: the `request` that started it, the cell's and the kernel's id."""
+    """One execution of a cell: the `request` that started it, the cell's and the kernel's id.
+
+    `followed`: a page heard its end.
+    """
 
     request: str
     cell: str
     kernel: str
     running: bool
     count: int | None
+    followed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,12 +29,17 @@ class Desk:
         self.ids = [cell.id for cell in cells]
         nbformat.write(nbformat.v4.new_notebook(cells=cells), self.file)
         self.followed = False
+        self.gone = False
         self.journal = Journal(folder / "journal")
-        self.recorder = Recorder(self.journal, lambda kernel: "a.ipynb", lambda k: self.followed)
+        self.recorder = Recorder(self.journal, lambda kernel: "a.ipynb", self.follows)
         self.tap: Tap = self.recorder.tap("k")
         self.contents = PortableContents(root_dir=str(self.file.parent))
-        self.author = Author(self.journal, self.contents, lambda kernel: self.followed)
+        self.author = Author(self.journal, self.contents, self.follows)
         self.contents.author = self.author
+
+    def follows(self, kernel: str) -> bool | None:
+        """Whether a page is connected to the kernel; None once that is gone."""
+        return None if self.gone else self.followed
 
     def ask(self, cell: int) -> Frame:
         """A page runs a cell."""
@@ -240,8 +246,6 @@ async def test_a_full_disk_does_not_stop_the_cell(
 
 async def test_the_author_writes_by_itself(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once no page follows, and not before."""
-    import asyncio
-
     monkeypatch.setattr(author_module, "LOOK_SECONDS", 0.05)
     desk.followed = True
     desk.author.start()
@@ -254,3 +258,29 @@ async def test_the_author_writes_by_itself(desk: Desk, monkeypatch: pytest.Monke
         assert time.monotonic() < end
         await asyncio.sleep(0.05)
     await desk.author.aclose()
+
+
+async def test_a_page_whose_kernel_was_shut_down_still_writes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be seen any more: the file is its own for as long as it takes to save by itself."""
+    monkeypatch.setattr(author_module, "LOOK_SECONDS", 0.05)
+    desk.followed = True
+    desk.run(0, "hello", 1)
+    desk.gone = True
+    desk.author.start()
+    await asyncio.sleep(0.3)
+    assert desk.texts() == ["", ""]
+    monkeypatch.setattr(author_module, "AUTOSAVE_SECONDS", 0.0)
+    await asyncio.sleep(0.3)
+    assert desk.texts() == ["hello", ""]
+    await desk.author.aclose()
+
+
+async def test_a_workspace_that_ends_leaves_whole_files(desk: Desk) -> None:
+    """Whatever pages are open: they cannot save any more."""
+    desk.followed = True
+    desk.author.start()
+    desk.run(0, "hello", 1)
+    await desk.author.aclose()
+    assert desk.texts() == ["hello", ""]

@@ -42,7 +42,8 @@ export class Follower {
       const runs = await this._api.runs(this._panel.context.path);
       await Promise.all(
         runs
-          .filter(run => run.kernel === kernel.id)
+          // What a page has heard to its end is that page's to keep, or to clear.
+          .filter(run => run.kernel === kernel.id && (run.running || !run.followed))
           .map(run => this._show(kernel, run))
       );
     } catch (reason) {

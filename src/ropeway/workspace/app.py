@@ -89,8 +89,10 @@ class Workspace(ExtensionApp):
             row = sessions.cursor.execute(asked, (kernel,)).fetchone()
             return str(row["path"]) if row else None
 
-        def followed(kernel: str) -> bool:
-            return kernel in kernels and kernels.kernel_model(kernel)["connections"] > 0
+        def followed(kernel: str) -> bool | None:
+            if kernel not in kernels:
+                return None
+            return bool(kernels.kernel_model(kernel)["connections"] > 0)
 
         self.journal = Journal(self.home.state / "journal")
         self.home.recorder = Recorder(self.journal, path_of, followed)

@@ -26,6 +26,9 @@ RUNNING_SECONDS = 30.0
 """Between two writes of a notebook in which no further cell has ended: each is a version that is
 kept, and the journal has everything anyway."""
 
+AUTOSAVE_SECONDS = 150.0
+"""So long after its kernel was shut down an open page has saved: JupyterLab does it every 120 s."""
+
 LOADING_SECONDS = 60.0
 """A page that read the notebook may take so long to connect: meanwhile the file stays as it is."""
 
@@ -49,11 +52,11 @@ class Contents(Protocol):
 class Author:
     """Keeps files up to date with the journal. `start` it, `aclose` it; one event loop.
 
-    `followed` knows whether a page is connected to a kernel.
+    `followed` knows whether a page is connected to a kernel (None: there is no such kernel).
     """
 
     def __init__(
-        self, journal: Journal, contents: Contents, followed: Callable[[str], bool]
+        self, journal: Journal, contents: Contents, followed: Callable[[str], bool | None]
     ) -> None:
         self._journal = journal
         self._contents = contents
@@ -74,8 +77,7 @@ class Author:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            self._loading.clear()
-            await self._write_all()
+            await self._write_all(last=True)
 
     async def opened(self, path: str) -> bool:
         """A page is about to read a notebook; whether it must be given what the file lacks.
@@ -125,18 +127,27 @@ class Author:
             await asyncio.sleep(LOOK_SECONDS)
             await self._write_all()
 
-    async def _write_all(self) -> None:
+    async def _write_all(self, *, last: bool = False) -> None:
         for path in self._journal.unsettled_paths():
             runs = self._journal.unsettled(path)
-            since = time.monotonic() - self._loading.get(path, -LOADING_SECONDS)
-            if since < LOADING_SECONDS or any(self._followed(run.kernel) for run in runs):
-                continue
-            if not self._worth_writing(path, runs):
+            if not last and (self._is_open(path, runs) or not self._worth_writing(path, runs)):
                 continue
             try:
                 await self._write(path, runs)
             except Exception as error:  # noqa: BLE001 (a file that cannot be written stays due)
                 log.warning("%s cannot be brought up to date: %s", path, error)
+
+    def _is_open(self, path: str, runs: list[Run]) -> bool:
+        since = time.monotonic() - self._loading.get(path, -LOADING_SECONDS)
+        return since < LOADING_SECONDS or any(self._page_writes(run) for run in runs)
+
+    def _page_writes(self, run: Run) -> bool:
+        """Whether a page has the notebook open, for all that is known, and so writes it."""
+        followed = self._followed(run.kernel)
+        if followed is not None or run.ended is None:
+            return bool(followed)
+        # The kernel is gone, and a page that had it cannot be seen any more.
+        return run.followed and time.time() - run.ended < AUTOSAVE_SECONDS
 
     def _worth_writing(self, path: str, runs: list[Run]) -> bool:
         """Whether a cell has ended since it was written, or long enough ago."""

@@ -138,11 +138,10 @@ class Journal:
             (time.time(), followed, run),
         )
 
-    def end_all(self, kernel: str, keep: set[str] | None = None) -> None:
-        """The kernel ended: so did its runs, but those of the requests in `keep`."""
-        for run in self._select("kernel = ? AND ended IS NULL", kernel):
-            if run.request not in (keep or ()):
-                self.end(run.id, followed=False)
+    def end_all(self, kernel: str, *, followed: bool = False) -> None:
+        """The kernel ended: so did its runs."""
+        for run in self.running(kernel):
+            self.end(run.id, followed=followed)
 
     def count(self, run: int, count: int | None) -> None:
         """The number in the cell's brackets."""

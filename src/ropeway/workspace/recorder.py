@@ -22,14 +22,15 @@ _UPDATE = "update_display_data"
 class Recorder:
     """Records the kernels of a workspace.
 
-    `path_of` knows the notebook of a kernel, `followed` whether a page is connected to it.
+    `path_of` knows the notebook of a kernel, `followed` whether a page is connected to it (None:
+    there is no such kernel any more).
     """
 
     def __init__(
         self,
         journal: Journal,
         path_of: Callable[[str], str | None],
-        followed: Callable[[str], bool],
+        followed: Callable[[str], bool | None],
     ) -> None:
         self.journal = journal
         self.path_of = path_of
@@ -89,7 +90,8 @@ class Tap:
     def ended(self) -> None:
         """The kernel is no more, and with it what ran."""
         try:
-            self._journal.end_all(self._kernel)
+            followed = bool(self._recorder.followed(self._kernel))
+            self._journal.end_all(self._kernel, followed=followed)
         except sqlite3.Error as error:
             self._failed(error)
         self._runs.clear()
@@ -108,7 +110,7 @@ class Tap:
         kind = str(frame.decoded(0).get("msg_type", ""))
         if kind == "status":
             if frame.decoded(3).get("execution_state") == "idle":
-                self._journal.end(run, followed=self._recorder.followed(self._kernel))
+                self._journal.end(run, followed=bool(self._recorder.followed(self._kernel)))
                 del self._runs[request]
             return
         kept = (self._kernel, number) if number else None

@@ -46,7 +46,9 @@ class RunsHandler(_RunHandler):
         if not path:
             raise BadInput("The path of a notebook is missing.", hint="Add ?path=work.ipynb")
         runs = [
-            wire.CellRun(run.request, run.cell, run.kernel, run.ended is None, run.count)
+            wire.CellRun(
+                run.request, run.cell, run.kernel, run.ended is None, run.count, run.followed
+            )
             for run in self.journal.unsettled(path)
         ]
         self.answer({"runs": [wire.to_json(run) for run in runs]})
