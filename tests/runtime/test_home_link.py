@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from jupyter_client.multikernelmanager import AsyncMultiKernelManager
 
 from ropeway.runtime import home_link
 from ropeway.runtime.home_link import HomeLink
@@ -16,7 +16,7 @@ async def test_a_home_that_never_comes_back_is_forgotten_once_it_has_everything(
 ) -> None:
     """After its term a link is over where home has all that was said, and not before; with the
     kernel it is over at once."""
-    kernels = AsyncMappingKernelManager()
+    kernels = AsyncMultiKernelManager()
     kernel_id = await kernels.start_kernel(kernel_name="python3")
     link = HomeLink(kernels, kernel_id, 0)
     try:
