@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from jupyter_client.multikernelmanager import AsyncMultiKernelManager
@@ -12,11 +13,11 @@ from ropeway.runtime.home_link import HomeLink
 
 
 async def test_a_home_that_never_comes_back_is_forgotten_once_it_has_everything(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """After its term a link is over where home has all that was said, and not before; with the
     kernel it is over at once."""
-    kernels = AsyncMultiKernelManager()
+    kernels = AsyncMultiKernelManager(connection_dir=str(tmp_path))
     kernel_id = await kernels.start_kernel(kernel_name="python3")
     link = HomeLink(kernels, kernel_id, 0)
     try:
