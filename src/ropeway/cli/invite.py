@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,13 +10,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from ropeway.cli.duration import seconds
 from ropeway.errors import BadInput
 from ropeway.workspace.address import check_name
 from ropeway.workspace.invites import invite_list
 from ropeway.workspace.joining import Joining
 from ropeway.workspace.running import find_root, running_workspace
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @click.command()
@@ -46,13 +44,13 @@ def invite(name: str, expires: str, many: bool, url: str, show: bool, revoke: st
         invite_list().revoke(revoke)
         click.echo(f"Invitation {revoke} counts no longer.")
     else:
-        _invite(name, _seconds(expires), url, once=not many)
+        _invite(name, seconds("--expires", expires), url, once=not many)
 
 
-def _invite(name: str, seconds: float, url: str, *, once: bool) -> None:
+def _invite(name: str, length: float, url: str, *, once: bool) -> None:
     where, fingerprint = (url, "") if url else _own_url()
-    number, token = Joining().invite(check_name(name) if name else "", seconds, once=once)
-    until = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + seconds))
+    number, token = Joining().invite(check_name(name) if name else "", length, once=once)
+    until = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + length))
     uses = "once" if once else "as often as you like"
     click.secho(f"Run this on the other machine, {uses}, until {until}:", bold=True)
     click.echo(f"  {command(where, token, name, fingerprint)}")
@@ -91,10 +89,3 @@ def _own_url() -> tuple[str, str]:
             hint="Start one (`ropeway`), or say where it will be: --url https://…",
         )
     return str(state.get("public") or state["url"]), str(state.get("fingerprint") or "")
-
-
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
-    if match is None:
-        raise BadInput(f"--expires {text!r} is no time.", hint="Such as 30m, 8h or 7d.")
-    return float(match[1]) * _UNITS[match[2]]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ropeway.certificates import Certificate, chosen
+from ropeway.cli.duration import seconds
 from ropeway.cli.listening import tls_options
 from ropeway.errors import BadInput
 from ropeway.runtime.port import check_exposed
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--join", metavar="URL", help="Dial the workspace at URL: nothing needs to reach us.")
 @click.option("--name", default="", help="With --join: what to call this runtime there.")
 @click.option("--fingerprint", default="", help="With --join: the workspace's own certificate.")
+@click.option("--stop-idle", metavar="TIME", help="End after so long without a running cell: 2h.")
 @tls_options
 def runtime(
     folder: Path,
@@ -37,6 +39,7 @@ def runtime(
     join: str | None,
     name: str,
     fingerprint: str,
+    stop_idle: str | None,
     tls: str | None,
     certfile: str | None,
     keyfile: str | None,
@@ -53,6 +56,7 @@ def runtime(
     \b
     Examples:
       ropeway runtime
+      ropeway runtime --stop-idle 2h             for a machine that costs money
       ropeway runtime --host 0.0.0.0 --tls self-signed
       ropeway runtime --host 0.0.0.0 --certfile box.pem --keyfile box.key --port 9000
       ROPEWAY_RUNTIME_TOKEN=… ropeway runtime    a token of your own
@@ -68,13 +72,15 @@ def runtime(
         )
     certificate = chosen(tls or "off", certfile or "", keyfile or "")
     check_exposed(host, tls=certificate is not None, insecure_http=insecure_http)
+    longest = seconds("--stop-idle", stop_idle) if stop_idle else 0.0
+    ends = f", and so does {stop_idle} without a running cell" if stop_idle else ""
     from ropeway.runtime.app import serve
 
     def started(listening: Listening) -> None:
-        _greet(listening, certificate)
+        _greet(listening, certificate, ends)
 
     def started_to_join(_: Listening) -> None:
-        click.echo("Ctrl-C stops this runtime with its kernels.")
+        click.echo(f"Ctrl-C stops this runtime with its kernels{ends}.")
 
     serve(
         folder.resolve(),
@@ -82,6 +88,7 @@ def runtime(
         port=9999 if port is None else port,
         retries=50 if port is None else 0,
         certificate=certificate,
+        stop_idle=longest,
         token=os.environ.pop("ROPEWAY_RUNTIME_TOKEN", ""),
         started=started_to_join if join else started,
         companion=_joining(join, name, fingerprint) if join else None,
@@ -99,7 +106,7 @@ def _joining(url: str, name: str, fingerprint: str) -> Join:
     return Join(home, token, check_name(name) if name else _suggested_name(), told)
 
 
-def _greet(listening: Listening, certificate: Certificate | None) -> None:
+def _greet(listening: Listening, certificate: Certificate | None, ends: str) -> None:
     url = f"{listening.url}?token={listening.token}"
     command = f"ropeway connect '{url}' --name {_suggested_name()}"
     click.secho("This machine is a runtime now:", bold=True)
@@ -112,7 +119,7 @@ def _greet(listening: Listening, certificate: Certificate | None) -> None:
     else:
         click.echo("Paste that URL in the workspace under Connect, Add a runtime…, or run there:")
     click.echo(f"  {command}")
-    click.echo("Ctrl-C stops it.")
+    click.echo(f"Ctrl-C stops it{ends}.")
 
 
 def _suggested_name() -> str:

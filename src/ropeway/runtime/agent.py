@@ -43,7 +43,8 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 def _load_jupyter_server_extension(server: Any) -> None:
     base = server.web_app.settings["base_url"]
     folder = {"folder": Path(server.root_dir)}
-    links = {"links": HomeLinks(server.kernel_manager)}
+    server.home_links = HomeLinks(server.kernel_manager)
+    links = {"links": server.home_links}
     kernel = r"/ropeway/agent/kernels/(\w+-\w+-\w+-\w+-\w+)"
     handlers = [
         (url_path_join(base, "/ropeway/agent/usage"), UsageHandler, folder),

@@ -20,6 +20,8 @@ from traitlets.config import Config as TraitletsConfig
 from ropeway.certificates import Certificate
 from ropeway.errors import RopewayError
 from ropeway.logs import hide_tokens
+from ropeway.runtime.home_links import HomeLinks
+from ropeway.runtime.idle import Idle
 from ropeway.runtime.port import check_port, free_port
 
 _LONGEST_FOLDER = 55
@@ -48,6 +50,9 @@ class Companion(Protocol):
 
 class RuntimeServer(ServerApp):
     """jupyter_server that loads the agent alone, whatever else is installed beside it."""
+
+    home_links: HomeLinks
+    """Set by the agent."""
 
     def find_server_extensions(self) -> None:
         """Leave out what the environment's other packages would switch on."""
@@ -106,12 +111,14 @@ def serve(
     token: str = "",
     certificate: Certificate | None = None,
     idle: int = 0,
+    stop_idle: float = 0,
     started: Callable[[Listening], None],
     companion: Companion | None = None,
 ) -> None:
     """Run a runtime until it is stopped; `started` hears once it listens.
 
-    With `idle` it also ends after so many seconds without kernels and without requests. Raises
+    With `idle` it also ends after so many seconds without kernels and without requests, with
+    `stop_idle` after so many in which no cell ran, whoever is connected (`idle.Idle`). Raises
     `PortInUse`, and what the `companion` raises.
     """
     token = token or secrets.token_hex(24)
@@ -131,6 +138,8 @@ def serve(
         signal.signal(number, lambda *_: app.io_loop.add_callback_from_signal(running.leave))
     app.io_loop.add_callback(started, listening)  # behind the callback that begins to listen
     app.io_loop.add_callback(running.begin, listening)
+    if stop_idle:
+        app.io_loop.add_callback(running.end_when_idle, stop_idle)
     with tempfile.TemporaryDirectory(prefix="ropeway-") as folder:
         _let_kernels_use(folder, app)
         app.start()
@@ -158,6 +167,15 @@ class _Running:
         except Exception as error:  # noqa: BLE001 (a link that ends in silence helps nobody)
             self.error = RopewayError(f"The link to home ended: {error!r}.")
             self._app.stop(from_signal=True)
+
+    async def end_when_idle(self, seconds: float) -> None:
+        """End it once nobody has used it for so long."""
+        app = self._app
+
+        def stop() -> None:
+            app.io_loop.add_callback(self.leave)
+
+        await Idle(app.kernel_manager, seconds, stop, app.home_links.waiting).run()
 
     async def leave(self) -> None:
         """A signal came: end the companion, then the server."""

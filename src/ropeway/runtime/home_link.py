@@ -78,6 +78,11 @@ class HomeLink:
         away = self._connection is None and time.monotonic() - self._left_at > AWAY_SECONDS
         return away and not len(self._spool)
 
+    @property
+    def unacknowledged(self) -> bool:
+        """Whether home lacks something, for all that we know."""
+        return len(self._spool) > 0
+
     def close(self) -> None:
         """Let go of everything."""
         if self._connection is not None:

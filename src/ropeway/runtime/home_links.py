@@ -46,6 +46,12 @@ class HomeLinks:
             self._looking.start()
         return self._links[key]
 
+    def waiting(self, kernel_id: str) -> bool:
+        """Whether some home lacks something that the kernel said."""
+        return any(
+            link.unacknowledged for (kernel, _), link in self._links.items() if kernel == kernel_id
+        )
+
     def _look(self) -> None:
         over = {key for key, link in self._links.items() if link.over}
         # Seen twice: a kernel that is restarted may be out of the server's books for a moment.

@@ -1,0 +1,63 @@
+"""Auto-stop: a runtime that nobody uses ends its kernels, and then itself.
+
+For machines that cost money. A kernel is in use while a cell runs, and while something that it said
+has not reached its home.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_server._tz import utcnow
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE = 30.0
+
+
+class Idle:
+    """Ends kernels that were idle for so many `seconds`, and calls `stop` as long after the last.
+
+    `waiting` knows whether a kernel's home lacks something of it. `run` it beside the server.
+    """
+
+    def __init__(
+        self,
+        kernels: Any,
+        seconds: float,
+        stop: Callable[[], None],
+        waiting: Callable[[str], bool],
+    ) -> None:
+        self._kernels = kernels
+        self._seconds = seconds
+        self._stop = stop
+        self._waiting = waiting
+        self._empty_since = time.monotonic()
+
+    async def run(self) -> None:
+        """Look now and then, until it is time to stop."""
+        while time.monotonic() - self._empty_since < self._seconds:
+            await asyncio.sleep(min(LONGEST_PAUSE, self._seconds / 5))
+            await self._look()
+        log.warning("nothing ran for %.0f s: this runtime ends", self._seconds)
+        self._stop()
+
+    async def _look(self) -> None:
+        running = list(self._kernels.list_kernel_ids())
+        if running:
+            self._empty_since = time.monotonic()
+        for kernel in running:
+            idle = self._idle_seconds(kernel)
+            if idle >= self._seconds:
+                log.warning("kernel %s was idle for %.0f s and is ended", kernel, idle)
+                await self._kernels.shutdown_kernel(kernel)
+
+    def _idle_seconds(self, kernel: str) -> float:
+        manager = self._kernels.get_kernel(kernel)
+        if manager.execution_state == "busy" or self._waiting(kernel):
+            return 0.0
+        return float((utcnow() - manager.last_activity).total_seconds())
