@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ropeway.delivery import Acknowledger, Ids, Inbox, Outbox, kept_number
+from ropeway.delivery import Acknowledger, Inbox, Outbox, kept_number
 
 WINDOW = 3
 
@@ -29,7 +29,7 @@ class TwoEnds(RuleBasedStateMachine):
         self.acknowledged = 0
         self.connected = False
         self.agent_out: Outbox[int] = Outbox()
-        self.ids = Ids(10 * WINDOW)
+        self.agent_in = Inbox()
         self.home_out: Outbox[str] = Outbox(window=WINDOW)
         self.home_in = Inbox()
         self.down: deque[tuple[str, int, int]] = deque()
@@ -94,7 +94,7 @@ class TwoEnds(RuleBasedStateMachine):
             if kind == "kept":
                 self.agent_out.release(number)
                 continue
-            if self.ids.first("shell", item):
+            if self.agent_in.accept(number):
                 self.ran.append(item)
             if self.connected:
                 self.down.append(("kept", number, 0))
@@ -123,10 +123,9 @@ class TwoEnds(RuleBasedStateMachine):
             self.cut(0)
         del self.shown[self.acknowledged :]
         self.home_in = Inbox(self.acknowledged)
-        asked = [item for _, item in self.home_out]
+        del self.asked[len(self.ran) :]  # what did not arrive dies with home
         self.home_out = Outbox(window=WINDOW)
-        for item in asked:  # home's own record of what is not confirmed yet
-            self.home_out.put(item)
+        self.agent_in = Inbox()  # another life counts anew
 
     # --- what is promised ---------------------------------------------------------------------
 
@@ -177,18 +176,6 @@ def test_only_what_was_never_carried_is_unsent() -> None:
     box.connected()
     assert box.unsent() == ["b", "c"]
     assert [item for _, item in box] == ["a", "b", "c"]
-
-
-def test_a_message_is_known_by_channel_and_id() -> None:
-    """The same id on two channels is two messages; the oldest ids are forgotten first."""
-    ids = Ids(2)
-    assert [ids.first("shell", "1"), ids.first("control", "1"), ids.first("shell", "1")] == [
-        True,
-        True,
-        False,
-    ]
-    assert ids.first("shell", "2")
-    assert ids.first("shell", "1")
 
 
 def test_words_are_saved() -> None:

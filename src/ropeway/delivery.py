@@ -1,8 +1,8 @@
 """Delivery between two ends over a line that may break: nothing lost, nothing doubled. Pure.
 
-Each end numbers what it sends, keeps it until the other end says that it has it, and sends it again
-over the next connection. What comes twice is dropped: on the way home by its number, on the way
-to the kernel by its message id, since a home that was killed counts from the start again.
+Each end numbers what it sends, keeps it until the other end says that it has it, and sends it
+again over the next connection. What comes twice is known by its number. A home that was killed has
+nothing to send again: its next process counts from the start, under another `life`.
 
 A connection is a WebSocket: what arrives over it arrives in order, and a part of it at its end may
 not arrive at all. Each message is a number and a frame (`frames.pack_v1`); a text
@@ -12,15 +12,12 @@ not arrive at all. Each message is a number and a frame (`frames.pack_v1`); a te
 from __future__ import annotations
 
 import json
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 WINDOW = 1_000
 """Requests that are on their way to a runtime at most."""
-
-IDS_KEPT = 10 * WINDOW
-"""Message ids that a runtime remembers: more than can ever be sent again."""
 
 KEPT_SECONDS = 0.05
 KEPT_BYTES = 1_000_000
@@ -100,23 +97,6 @@ class Inbox:
         if number <= self.last:
             return False
         self.last = number
-        return True
-
-
-class Ids:
-    """The message ids that came lately."""
-
-    def __init__(self, most: int = IDS_KEPT) -> None:
-        self._most = most
-        self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
-
-    def first(self, channel: str, msg_id: str) -> bool:
-        """Whether this message did not come before."""
-        if (channel, msg_id) in self._seen:
-            return False
-        self._seen[channel, msg_id] = None
-        if len(self._seen) > self._most:
-            self._seen.popitem(last=False)
         return True
 
 

@@ -23,13 +23,13 @@ async def test_a_home_that_never_comes_back_is_forgotten_once_it_has_everything(
     try:
         await link.prepare(30)
         link._say("restarting")
-        link.hear('{"kept": 1}')
+        link._spool.release(1)
         assert not link.over
         monkeypatch.setattr(home_link, "AWAY_SECONDS", 0.0)
         await asyncio.sleep(0.5)
         link._say("restarting")
         assert not link.over
-        link.hear('{"kept": 1000}')
+        link._spool.release(1000)
         assert link.over
         monkeypatch.undo()
         assert not link.over

@@ -19,7 +19,7 @@ from jupyter_core.utils import ensure_async
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
-from ropeway.delivery import KEPT_SECONDS, Acknowledger, Ids, kept_number
+from ropeway.delivery import KEPT_SECONDS, Acknowledger, Inbox, kept_number
 from ropeway.frames import Frame, message, unpack_numbered
 from ropeway.runtime.sockets import REQUEST_CHANNELS, KernelSockets
 from ropeway.runtime.spool import Spool
@@ -56,7 +56,8 @@ class HomeLink:
         self._kernels = kernels
         self._kernel_id = kernel_id
         self._spool = spool or Spool(after)
-        self._ids = Ids()
+        self._life = ""
+        self._inbox = Inbox()
         self._confirmed = Acknowledger()
         self._telling: asyncio.TimerHandle | None = None
         self._following: asyncio.Task[None] | None = None
@@ -110,8 +111,10 @@ class HomeLink:
 
     # --- home ----------------------------------------------------------------------------------
 
-    def connect(self, connection: Connection, after: int) -> None:
-        """Home is here, and has everything up to `after`."""
+    def connect(self, connection: Connection, after: int, life: str = "") -> None:
+        """Home is here, and has everything up to `after`; another `life` counts anew."""
+        if life != self._life:
+            self._life, self._inbox, self._confirmed = life, Inbox(), Acknowledger()
         older, self._connection = self._connection, connection
         self._unflushed = 0
         self._confirmed.connected()
@@ -126,13 +129,19 @@ class HomeLink:
         if connection is self._connection:
             self._leave()
 
-    def hear(self, data: str | bytes) -> None:
-        """Take what home sent. Raises `ValueError` when it is neither a frame nor a word."""
+    def hear(self, connection: Connection, data: str | bytes) -> None:
+        """Take what home sent. Raises `ValueError` when it is neither a frame nor a word.
+
+        What still comes over an older connection is left: it comes again over the newer one.
+        """
+        if connection is not self._connection:
+            return
         if isinstance(data, str):
             self._spool.release(kept_number(data))
             return
         number, frame = unpack_numbered(data)
-        self._to_kernel(frame)
+        if self._inbox.accept(number):
+            self._to_kernel(frame)
         self._confirmed.received(len(data))
         if self._confirmed.keep(number):
             self._tell()
@@ -150,7 +159,7 @@ class HomeLink:
             msg_id = ""
         if not msg_id or frame.channel not in REQUEST_CHANNELS or len(frame.parts) < 4:
             log.warning("dropped a request for kernel %s that is none", self._kernel_id)
-        elif self._ids.first(frame.channel, msg_id):
+        else:
             self._sockets.send(frame)
 
     def _tell(self) -> None:

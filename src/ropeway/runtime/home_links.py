@@ -66,7 +66,7 @@ class HomeLinks:
 
 
 class HomeLinkHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
-    """`/ropeway/agent/kernels/KERNEL?link=ID&after=NUMBER`: a kernel's frames, numbered."""
+    """`/ropeway/agent/kernels/KERNEL?link=ID&life=ID&after=NUMBER`: a kernel's frames, numbered."""
 
     auth_resource = "kernels"
 
@@ -96,8 +96,11 @@ class HomeLinkHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         if kernels.allowed_message_types or not kernels.allow_tracebacks:
             raise web.HTTPError(404)  # a server that filters messages does so on its own channels
         link_id, after = self.get_query_argument("link", ""), self.get_query_argument("after", "0")
-        if not _LINK.fullmatch(link_id) or not re.fullmatch(r"[0-9]{1,18}", after):
-            raise web.HTTPError(400, "link is to be an id, after a number")
+        self._life = self.get_query_argument("life", "0")
+        if not all(map(_LINK.fullmatch, (link_id, self._life))) or not re.fullmatch(
+            r"[0-9]{1,18}", after
+        ):
+            raise web.HTTPError(400, "link and life are to be ids, after a number")
         self._kernel_id, self._after = kernel_id, int(after)
         self.link = self.links.link(kernel_id, link_id, self._after)
         if self.link is None:
@@ -111,13 +114,13 @@ class HomeLinkHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         self.set_nodelay(True)
         self.links.kernels.notify_connect(kernel_id)
         assert self.link is not None
-        self.link.connect(self, self._after)
+        self.link.connect(self, self._after, self._life)
 
     def on_message(self, message: str | bytes) -> None:
         """Take what home sent; one odd message must not end the link."""
         assert self.link is not None
         try:
-            self.link.hear(message)
+            self.link.hear(self, message)
         except ValueError as error:
             self.log.warning("dropped a message of home: %s", error)
 

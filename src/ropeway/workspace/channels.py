@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 from urllib.parse import quote
+from uuid import uuid4
 
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError
@@ -123,7 +124,8 @@ class NumberedChannels:
         self.subprotocols: list[str] = []
         self.written: asyncio.Future[None] | None = None
         kernel = quote(remote_id, safe="")
-        self._url = f"/ropeway/agent/kernels/{kernel}?link={quote(session_id, safe='')}"
+        link, life = quote(session_id, safe=""), uuid4().hex
+        self._url = f"/ropeway/agent/kernels/{kernel}?link={link}&life={life}"
         self._outbox: Outbox[Frame] = Outbox(window=WINDOW)
         self._inbox = Inbox(after)
         self._kept = Acknowledger()
