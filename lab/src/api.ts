@@ -217,9 +217,15 @@ export class Api {
     await this._call('DELETE', ['runtimes', name, 'kernels', remoteId]);
   }
 
-  async runs(path: string): Promise<ICellRun[]> {
-    const body = (await this._call('GET', ['runs'], { query: { path } })) as { runs: ICellRun[] };
+  /** What the file may lack, and what has ended within so many seconds. */
+  async runs(path: string, since: number): Promise<ICellRun[]> {
+    const query = { path, since: String(since) };
+    const body = (await this._call('GET', ['runs'], { query })) as { runs: ICellRun[] };
     return body.runs;
+  }
+
+  async heard(requests: string[]): Promise<void> {
+    await this._call('POST', ['runs', 'heard'], { body: { requests } });
   }
 
   async recorded(request: string, after: number): Promise<IRecorded> {

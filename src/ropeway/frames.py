@@ -40,7 +40,8 @@ class Frame:
         Raises `ValueError` when it is no JSON object.
         """
         try:
-            found = json.loads(bytes(self.parts[index]))
+            # Python kernels put odd bytes of file names through as they are.
+            found = json.loads(bytes(self.parts[index]).decode("utf-8", "replace"))
         except RecursionError:
             raise ValueError("a part of the message is nested too deeply") from None
         if not isinstance(found, dict):

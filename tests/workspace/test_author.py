@@ -63,9 +63,11 @@ class Desk:
         self.end(asked, count)
 
     def end(self, asked: Frame, count: int) -> None:
-        """The kernel is done with it."""
+        """The kernel is done with it, and a page that follows says that it heard so."""
         self.say(asked, "execute_reply", "shell", status="ok", execution_count=count)
         self.say(asked, "status", execution_state="idle")
+        if self.followed:
+            self.journal.heard([str(asked.decoded(0)["msg_id"])])
 
     async def opened(self) -> Any:
         """The notebook as a page gets it."""
@@ -165,6 +167,7 @@ async def test_a_cell_that_is_gone_stays_gone(desk: Desk) -> None:
     notebook = await desk.opened()
     del notebook["cells"][1]
     await desk.save(notebook)
+    desk.followed = True
     desk.end(asked, 1)
     await desk.save(notebook)
     assert desk.journal.unsettled("a.ipynb") == []
@@ -265,6 +268,7 @@ async def test_a_page_whose_kernel_was_shut_down_still_writes(
 ) -> None:
     """It cannot be seen any more: the file is its own for as long as it takes to save by itself."""
     monkeypatch.setattr(author_module, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(author_module, "LOADING_SECONDS", 0.0)
     desk.followed = True
     desk.run(0, "hello", 1)
     desk.gone = True
@@ -284,3 +288,48 @@ async def test_a_workspace_that_ends_leaves_whole_files(desk: Desk) -> None:
     desk.run(0, "hello", 1)
     await desk.author.aclose()
     assert desk.texts() == ["hello", ""]
+
+
+async def test_a_cell_that_no_page_saved_yet_is_not_given_up(desk: Desk) -> None:
+    """It was run and the page went before it saved: once the file has the cell, it has its
+    outputs."""
+    notebook = await desk.opened()
+    second = notebook["cells"].pop(1)
+    await desk.save(notebook)
+    desk.run(1, "hello", 1)
+    await desk.opened()
+    assert len(desk.journal.unsettled("a.ipynb")) == 1
+    notebook["cells"].append(second)
+    await desk.save(notebook)
+    await desk.opened()
+    assert desk.texts() == ["", "hello"]
+
+
+async def test_a_deleted_notebook_is_not_looked_for(desk: Desk) -> None:
+    """Nothing is due to a file that its user removed."""
+    desk.run(0, "hello", 1)
+    desk.followed = True  # else the file would be written first
+    await desk.contents.delete_file("a.ipynb")
+    assert desk.journal.unsettled_paths() == []
+
+
+async def test_a_password_asked_by_somebody_else_is_not_kept(desk: Desk, tmp_path: Path) -> None:
+    """A question of a cell that was interrupted is not answered by what a console is asked."""
+    asked = desk.ask(0)
+    desk.say(asked, "input_request", "stdin", prompt="Who?", password=False)
+    stranger = message("shell", "execute_request", {"code": "x"}, session="console")
+    desk.say(stranger, "input_request", "stdin", prompt="Word?", password=True)
+    reply = message("stdin", "input_reply", {"value": "secret-2"}, session="console")
+    desk.tap.asked(reply, reply.decoded(0))
+    assert b"secret-2" not in b"".join(p.read_bytes() for p in (tmp_path / "journal").iterdir())
+
+
+async def test_bytes_that_are_no_text_are_shown_as_far_as_they_are(desk: Desk) -> None:
+    """A file name in another encoding does not cost the output."""
+    asked = desk.ask(0)
+    made = message("iopub", "stream", {}, session="k", parent=asked.decoded(0))
+    odd = Frame("iopub", [*made.parts[:3], b'{"name": "stdout", "text": "caf\xe9"}'])
+    desk.tap.said(odd)
+    desk.end(asked, 1)
+    await desk.opened()
+    assert desk.texts() == ["caf\ufffd", ""]

@@ -5,9 +5,15 @@ import { Kernel, KernelMessage } from '@jupyterlab/services';
 import { Api, ICellRun, IRecordedMessage } from '../api';
 import { RunFuture } from './future';
 
+const AGAIN_MS = 5_000;
+const HEARD_MS = 1_000;
+/** A connection may have been dead for so long before anybody noticed. */
+const UNNOTICED_S = 300;
+
 /**
  * Shows in one notebook what its cells said, and go on to say, though this page did not start them
- * or was away: everything from the journal, then the kernel's own messages.
+ * or was away: everything from the journal, then the kernel's own messages. What this page has
+ * shown to its end is told to the workspace: from then on it is the user's to keep or to clear.
  */
 export class Follower {
   constructor(
@@ -15,9 +21,12 @@ export class Follower {
     private readonly _api: Api
   ) {
     const session = _panel.sessionContext;
+    session.kernelChanged.connect(this._listen, this);
     session.connectionStatusChanged.connect(this._onConnection, this);
+    this._listen();
     void session.ready.then(() => this._follow());
     _panel.disposed.connect(() => {
+      session.kernelChanged.disconnect(this._listen, this);
       session.connectionStatusChanged.disconnect(this._onConnection, this);
       this._kernel?.anyMessage.disconnect(this._onMessage, this);
     });
@@ -26,60 +35,89 @@ export class Follower {
   private _onConnection(_: unknown, status: Kernel.ConnectionStatus): void {
     if (status === 'connected') {
       void this._follow();
+    } else if (this._met && this._awaySince === null) {
+      this._awaySince = Date.now();
+      this._sent.clear();
+    }
+  }
+
+  /** Hear what the kernel says from its first word on. */
+  private _listen(): void {
+    const kernel = this._panel.sessionContext.session?.kernel ?? null;
+    if (this._kernel !== kernel) {
+      this._kernel?.anyMessage.disconnect(this._onMessage, this);
+      this._kernel = kernel;
+      this._futures.clear();
+      this._sent.clear();
+      kernel?.anyMessage.connect(this._onMessage, this);
+    }
+  }
+
+  private _onMessage(kernel: Kernel.IKernelConnection, args: Kernel.IAnyMessageArgs): void {
+    const { msg, direction } = args;
+    if (direction === 'send') {
+      if (msg.header.msg_type === 'execute_request') {
+        this._sent.add(msg.header.msg_id);
+      }
+      return;
+    }
+    const parent = msg.parent_header as Partial<KernelMessage.IHeader>;
+    const request = parent.msg_id ?? '';
+    const future = this._futures.get(request);
+    void future?.handle(msg);
+    if (KernelMessage.isStatusMsg(msg) && msg.content.execution_state === 'idle') {
+      if (future) {
+        void this._finish(request, future);
+      } else if (parent.msg_type === 'execute_request' && parent.session === kernel.clientId) {
+        this._tellHeard(request);
+      }
     }
   }
 
   /** Ask what this page lacks, and show it. */
   private async _follow(): Promise<void> {
-    const kernel = this._panel.sessionContext.session?.kernel ?? null;
-    if (this._panel.isDisposed || !kernel || this._busy) {
+    if (this._busy) {
+      this._again = true;
       return;
     }
     this._busy = true;
     try {
-      await this._panel.revealed;
-      this._listen(kernel);
-      const runs = await this._api.runs(this._panel.context.path);
-      await Promise.all(
-        runs
-          // What a page has heard to its end is that page's to keep, or to clear.
-          .filter(run => run.kernel === kernel.id && (run.running || !run.followed))
-          .map(run => this._show(kernel, run))
-      );
+      do {
+        this._again = false;
+        await this._panel.revealed;
+        this._listen();
+        const kernel = this._kernel;
+        if (this._panel.isDisposed || !kernel) {
+          return;
+        }
+        const away = this._awaySince;
+        const since = away === null ? 0 : (Date.now() - away) / 1000 + UNNOTICED_S;
+        const runs = await this._api.runs(this._panel.context.path, since);
+        const lacking = runs.filter(run => run.kernel === kernel.id && this._lacks(run));
+        await Promise.all(lacking.map(run => this._show(kernel, run)));
+        this._awaySince = kernel.connectionStatus === 'connected' ? null : this._awaySince;
+        this._met = true;
+      } while (this._again);
     } catch (reason) {
-      console.warn('What cells said meanwhile cannot be shown', reason);
+      console.warn('What cells said meanwhile cannot be shown yet', reason);
+      setTimeout(() => void this._follow(), AGAIN_MS);
     } finally {
       this._busy = false;
     }
   }
 
-  /** From now on keep what the kernel says: the journal is asked while it goes on. */
-  private _listen(kernel: Kernel.IKernelConnection): void {
-    if (this._kernel !== kernel) {
-      this._kernel?.anyMessage.disconnect(this._onMessage, this);
-      this._kernel = kernel;
-      this._futures.clear();
-      kernel.anyMessage.connect(this._onMessage, this);
+  /** Whether this page does not show a run as far as it goes, and will not by itself. */
+  private _lacks(run: ICellRun): boolean {
+    const known =
+      this._heard.has(run.request) || this._sent.has(run.request) || this._futures.has(run.request);
+    const cell = this._cell(run.cell);
+    if (known || !cell) {
+      return false;
     }
-  }
-
-  private _onMessage(_: unknown, { msg, direction }: Kernel.IAnyMessageArgs): void {
-    const parent = msg.parent_header as { msg_id?: string };
-    const future = direction === 'recv' && parent.msg_id ? this._futures.get(parent.msg_id) : null;
-    if (!future) {
-      return;
-    }
-    void future.handle(msg);
-    if (KernelMessage.isStatusMsg(msg) && msg.content.execution_state === 'idle') {
-      void this._finish(parent.msg_id!, future);
-    }
+    return run.running || cell.model.executionCount !== run.count;
   }
 
   private async _show(kernel: Kernel.IKernelConnection, run: ICellRun): Promise<void> {
-    const cell = this._cell(run.cell);
-    if (!cell) {
-      return;
-    }
     const future = new RunFuture(kernel, run.request);
     const early: KernelMessage.IMessage[] = [];
     const keep = (_: unknown, { msg, direction }: Kernel.IAnyMessageArgs): void => {
@@ -91,12 +129,17 @@ export class Follower {
     kernel.anyMessage.connect(keep);
     try {
       await this._api.follow(run.request, kernel.clientId);
+      // Nothing is cleared before everything is here.
+      const { messages, running } = await this._recorded(run.request);
+      const cell = this._cell(run.cell);
+      if (!cell) {
+        return;
+      }
       cell.outputArea.future = future;
       cell.model.trusted = true;
       cell.model.executionCount = null;
       cell.model.executionState = 'running';
-      const running = await this._replay(run.request, future);
-      for (const msg of early) {
+      for (const msg of [...messages, ...early]) {
         void future.handle(msg);
       }
       this._futures.set(run.request, future);
@@ -112,15 +155,16 @@ export class Follower {
   }
 
   /** Everything that the journal has; whether the cell still ran when it was asked last. */
-  private async _replay(request: string, future: RunFuture): Promise<boolean> {
+  private async _recorded(
+    request: string
+  ): Promise<{ messages: KernelMessage.IMessage[]; running: boolean }> {
+    const messages: KernelMessage.IMessage[] = [];
     let after = 0;
     for (;;) {
       const part = await this._api.recorded(request, after);
-      for (const message of part.messages) {
-        void future.handle(restored(message));
-      }
+      messages.push(...part.messages.map(restored));
       if (!part.more) {
-        return part.running;
+        return { messages, running: part.running };
       }
       after = part.last;
     }
@@ -135,6 +179,21 @@ export class Follower {
     if (cell) {
       cell.model.executionState = 'idle';
       cell.model.executionCount = future.count;
+      this._tellHeard(request);
+    }
+  }
+
+  /** Say, soon and together with others, that a run is shown to its end. */
+  private _tellHeard(request: string): void {
+    this._heard.add(request);
+    this._untold.push(request);
+    if (this._untold.length === 1) {
+      setTimeout(() => {
+        const requests = this._untold;
+        this._untold = [];
+        // Untold it is brought to the file once more, which does no harm.
+        this._api.heard(requests).catch(() => undefined);
+      }, HEARD_MS);
     }
   }
 
@@ -145,7 +204,15 @@ export class Follower {
 
   private _kernel: Kernel.IKernelConnection | null = null;
   private readonly _futures = new Map<string, RunFuture>();
+  /** Runs that this page sent since it was connected: it shows them by itself. */
+  private readonly _sent = new Set<string>();
+  private readonly _heard = new Set<string>();
+  private _untold: string[] = [];
+  /** Whether this page has followed before: what it was given as it opened, it has. */
+  private _met = false;
+  private _awaySince: number | null = null;
   private _busy = false;
+  private _again = false;
 }
 
 function restored(message: IRecordedMessage): KernelMessage.IMessage {

@@ -51,10 +51,13 @@ class Idle:
         if running:
             self._empty_since = time.monotonic()
         for kernel in running:
-            idle = self._idle_seconds(kernel)
-            if idle >= self._seconds:
-                log.warning("kernel %s was idle for %.0f s and is ended", kernel, idle)
-                await self._kernels.shutdown_kernel(kernel)
+            try:
+                idle = self._idle_seconds(kernel)
+                if idle >= self._seconds:
+                    log.warning("kernel %s was idle for %.0f s and is ended", kernel, idle)
+                    await self._kernels.shutdown_kernel(kernel)
+            except Exception as error:  # noqa: BLE001 (somebody else may have ended it meanwhile)
+                log.warning("kernel %s cannot be ended: %r", kernel, error)
 
     def _idle_seconds(self, kernel: str) -> float:
         manager = self._kernels.get_kernel(kernel)

@@ -72,7 +72,7 @@ class Workspace(ExtensionApp):
         try:
             await self.serverapp.kernel_manager.shutdown_all()
         finally:
-            await self.author.aclose()
+            await self.author.aclose(write=not RuntimeProvisioner.left)
             self.tending.cancel()
             await asyncio.gather(self.tending, return_exceptions=True)
             self.journal.close()
@@ -92,7 +92,7 @@ class Workspace(ExtensionApp):
         def followed(kernel: str) -> bool | None:
             if kernel not in kernels:
                 return None
-            return bool(kernels.kernel_model(kernel)["connections"] > 0)
+            return bool(kernels._kernel_connections.get(kernel, 0) > 0)
 
         self.journal = Journal(self.home.state / "journal")
         self.home.recorder = Recorder(self.journal, path_of, followed)

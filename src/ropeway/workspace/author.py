@@ -64,20 +64,27 @@ class Author:
         self._written: dict[str, tuple[tuple[int, float | None, int], ...]] = {}
         self._written_at: dict[str, float] = {}
         self._shown: dict[int, _Shown] = {}
+        self._failed: dict[str, str] = {}
         self._loading: dict[str, float] = {}
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to look after the notebooks."""
+        """Begin to look after the notebooks.
+
+        Pages that had them open before this process began will be back in a moment.
+        """
+        for path in self._journal.unsettled_paths():
+            self._loading[path] = time.monotonic()
         self._task = asyncio.create_task(self._keep_writing())
 
-    async def aclose(self) -> None:
-        """Write what is left, and end."""
+    async def aclose(self, *, write: bool = True) -> None:
+        """End, and first write what is left, unless somebody else goes on soon."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            await self._write_all(last=True)
+            if write:
+                await self._write_all(last=True)
 
     async def opened(self, path: str) -> bool:
         """A page is about to read a notebook; whether it must be given what the file lacks.
@@ -88,7 +95,7 @@ class Author:
         runs = self._journal.unsettled(path)
         if not runs:
             return False
-        if any(self._followed(run.kernel) for run in runs):
+        if any(self._page_writes(run) for run in runs):
             for run in runs:
                 await self._read(run)
             return True
@@ -98,16 +105,25 @@ class Author:
     def complete(self, path: str, notebook: dict[str, Any]) -> None:
         """Put into a notebook what its file lacks."""
         for run in self._journal.unsettled(path):
-            cell = _cell(notebook, run.cell)
-            if cell is not None:
-                _put(cell, run, self._outputs(run))
+            self._put(notebook, run)
 
-    def saved(self, path: str, notebook: dict[str, Any]) -> None:
-        """A notebook was written: what it holds need not be brought to it any more."""
+    async def saved(self, path: str, notebook: dict[str, Any]) -> None:
+        """A page saved a notebook: what it holds need not be brought to it any more."""
+        self._written.pop(path, None)  # what found no cell before may find one now
         for run in self._journal.unsettled(path):
-            if run.ended is not None and self._holds(_cell(notebook, run.cell), run, run.ended):
-                self._journal.settle(run.id)
-                self._shown.pop(run.id, None)
+            if run.ended is None:
+                continue
+            await self._read(run)
+            if self._holds(_cell(notebook, run.cell), run, run.ended):
+                self._settle(run)
+
+    def deleted(self, path: str) -> None:
+        """A notebook, or a folder with notebooks, is no more."""
+        self._journal.settle_all(path)
+
+    def _settle(self, run: Run) -> None:
+        self._journal.settle(run.id)
+        self._shown.pop(run.id, None)
 
     def renamed(self, old: str, new: str) -> None:
         """A notebook, or a folder with notebooks, has another name."""
@@ -115,7 +131,7 @@ class Author:
 
     def _holds(self, cell: dict[str, Any] | None, run: Run, ended: float) -> bool:
         if cell is None:
-            return True  # its user removed it
+            return run.followed  # its user removed it; who never heard of it has no say
         known = run.followed or cell.get("execution_count") == run.count
         if known and time.time() - ended > SURE_SECONDS:
             return True  # with other outputs, if that is what the user wants
@@ -125,7 +141,10 @@ class Author:
     async def _keep_writing(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            await self._write_all()
+            try:
+                await self._write_all()
+            except Exception as error:  # noqa: BLE001 (the next look may fare better)
+                log.error("notebooks cannot be looked after: %s", error)
 
     async def _write_all(self, *, last: bool = False) -> None:
         for path in self._journal.unsettled_paths():
@@ -135,7 +154,10 @@ class Author:
             try:
                 await self._write(path, runs)
             except Exception as error:  # noqa: BLE001 (a file that cannot be written stays due)
-                log.warning("%s cannot be brought up to date: %s", path, error)
+                self._written_at[path] = time.monotonic()
+                if str(error) != self._failed.get(path):
+                    self._failed[path] = str(error)
+                    log.warning("%s cannot be brought up to date: %s", path, error)
 
     def _is_open(self, path: str, runs: list[Run]) -> bool:
         since = time.monotonic() - self._loading.get(path, -LOADING_SECONDS)
@@ -165,13 +187,25 @@ class Author:
                 await self._read(run)
             model = await self._contents.read(path)
             notebook = model["content"]
-            for run in runs:
-                cell = _cell(notebook, run.cell)
-                if cell is not None:
-                    _put(cell, run, self._outputs(run))
-            await self._contents.write(path, notebook)
+            put = [run for run in runs if self._put(notebook, run)]
+            if put:
+                await self._contents.write(path, notebook)
             self._written[path] = state
             self._written_at[path] = time.monotonic()
+            for run in put:
+                if run.ended is not None:
+                    self._settle(run)
+
+    def _put(self, notebook: dict[str, Any], run: Run) -> bool:
+        """Put what a run shows into its cell; whether there is such a cell."""
+        cell = _cell(notebook, run.cell)
+        if cell is None:
+            return False
+        cell["outputs"] = self._outputs(run).to_json()
+        cell["execution_count"] = run.count if run.ended is not None else None
+        # As the page does with what a kernel says to it: else widgets would stay text.
+        cell.setdefault("metadata", {})["trusted"] = True
+        return True
 
     async def _read(self, run: Run) -> None:
         """Read what a run said since it was read last; much of it in small portions."""
@@ -214,13 +248,6 @@ def _cell(notebook: dict[str, Any], cell_id: str) -> dict[str, Any] | None:
     cells = (cell for cell in notebook.get("cells", ()) if cell.get("id") == cell_id)
     found = next(cells, None)
     return found if found is not None and found.get("cell_type") == "code" else None
-
-
-def _put(cell: dict[str, Any], run: Run, outputs: Outputs) -> None:
-    cell["outputs"] = outputs.to_json()
-    cell["execution_count"] = run.count if run.ended is not None else None
-    # As the page does with what a kernel says to it: else widgets would stay text.
-    cell.setdefault("metadata", {})["trusted"] = True
 
 
 def _joined(value: Any) -> Any:

@@ -38,7 +38,7 @@ class PortableContents(KeptContents):
     async def write(self, path: str, notebook: dict[str, Any]) -> None:
         """Write what cells said into a notebook that no page has open (`author.Contents`)."""
         with because(RUN):
-            await self.save({"type": "notebook", "format": "json", "content": notebook}, path)
+            await self._save({"type": "notebook", "format": "json", "content": notebook}, path)
 
     async def _opened(self, author: Author, path: str) -> bool:
         try:
@@ -56,12 +56,15 @@ class PortableContents(KeptContents):
 
     async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
         """Write a file or folder."""
-        content = model.get("content") if model.get("type") == "notebook" else None
-        if content:
-            model = {**model, "content": self.as_on_disk(content)}
+        saved = await self._save(model, path)
+        if self.author is not None and model.get("type") == "notebook" and model.get("content"):
+            await self.author.saved(path.strip("/"), model["content"])
+        return saved
+
+    async def _save(self, model: dict[str, Any], path: str) -> dict[str, Any]:
+        if model.get("type") == "notebook" and model.get("content"):
+            model = {**model, "content": self.as_on_disk(model["content"])}
         saved: dict[str, Any] = await super().save(model, path)
-        if self.author is not None and content:
-            self.author.saved(path.strip("/"), content)
         return saved
 
     async def rename_file(self, old_path: str, new_path: str) -> None:
@@ -69,6 +72,12 @@ class PortableContents(KeptContents):
         await super().rename_file(old_path, new_path)
         if self.author is not None:
             self.author.renamed(old_path.strip("/"), new_path.strip("/"))
+
+    async def delete_file(self, path: str) -> None:
+        """Delete a file or folder; nothing is due to it any more."""
+        await super().delete_file(path)
+        if self.author is not None:
+            self.author.deleted(path.strip("/"))
 
     def as_on_disk(self, content: dict[str, Any]) -> dict[str, Any]:
         """A notebook of the page as it belongs on disk."""

@@ -14,10 +14,11 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,14 +125,23 @@ class Journal:
     # --- runs -----------------------------------------------------------------------------------
 
     def begin(self, kernel: str, request: str, path: str, cell: str) -> int | None:
-        """A cell is to be run; returns the run's id, or None when it is known already."""
+        """A cell is to be run; returns the run's id, or None when it is known already.
+
+        What the cell showed before is of no interest any more.
+        """
         made = self._db.execute(
             "INSERT OR IGNORE INTO runs (kernel, request, path, cell, began) VALUES (?,?,?,?,?)",
             (kernel, request, path, cell, time.time()),
         )
-        return made.lastrowid if made.rowcount else None
+        if not made.rowcount:
+            return None
+        self._db.execute(
+            "UPDATE runs SET settled = 1 WHERE path = ? AND cell = ? AND id < ? AND NOT settled",
+            (path, cell, made.lastrowid),
+        )
+        return made.lastrowid
 
-    def end(self, run: int, *, followed: bool) -> None:
+    def end(self, run: int, *, followed: bool = False) -> None:
         """The run is over; `followed`: a page heard so."""
         self._db.execute(
             "UPDATE runs SET ended = ?, followed = ? WHERE id = ? AND ended IS NULL",
@@ -142,6 +152,13 @@ class Journal:
         """The kernel ended: so did its runs."""
         for run in self.running(kernel):
             self.end(run.id, followed=followed)
+
+    def heard(self, requests: Sequence[str]) -> None:
+        """A page showed these runs to their end."""
+        self._db.executemany(
+            "UPDATE runs SET followed = 1 WHERE request = ? AND ended IS NOT NULL",
+            [(request,) for request in requests],
+        )
 
     def count(self, run: int, count: int | None) -> None:
         """The number in the cell's brackets."""
@@ -159,15 +176,25 @@ class Journal:
         """The runs of a kernel that have not ended, in order."""
         return list(self._select("kernel = ? AND ended IS NULL", kernel))
 
-    def unsettled(self, path: str) -> list[Run]:
-        """What a notebook's file may lack: the last run of each cell, unless that is settled."""
+    def unsettled(self, path: str, since: float = math.inf) -> list[Run]:
+        """What a notebook's file may lack: the last run of each cell, unless that is settled.
+
+        What has ended after `since` is among them even so: a page may lack it.
+        """
         last = {run.cell: run for run in self._select("path = ?", path)}
-        return [run for run in last.values() if not run.settled]
+        return [run for run in last.values() if not run.settled or (run.ended or 0) > since]
 
     def unsettled_paths(self) -> list[str]:
         """The notebooks whose files may lack something."""
         rows = self._db.execute("SELECT DISTINCT path FROM runs WHERE NOT settled")
         return [path for (path,) in rows]
+
+    def settle_all(self, path: str) -> None:
+        """A notebook, or a folder of notebooks, is no more."""
+        self._db.execute(
+            "UPDATE runs SET settled = 1 WHERE path = ? OR substr(path, 1, ?) = ?",
+            (path, len(path) + 1, f"{path}/"),
+        )
 
     def rename(self, old: str, new: str) -> None:
         """A notebook, or a folder of notebooks, has another name now."""

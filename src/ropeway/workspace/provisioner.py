@@ -80,7 +80,8 @@ class RuntimeProvisioner(KernelProvisionerBase):
         Raises one of our errors, with what to do, when that cannot be.
         """
         await self._stop_reattaching()
-        if (row := kwargs.get("ropeway_attach")) is not None:
+        row = kwargs.get("ropeway_attach")
+        if row is not None and self.bridge is None:
             self._attach(self._home().registry.get(self.runtime), row)
         elif self.bridge is None:
             await self._start(self._runtime(), kwargs.get("cwd"))
@@ -234,15 +235,19 @@ class RuntimeProvisioner(KernelProvisionerBase):
 
     async def _restart(self, runtime: Runtime, cwd: Any) -> None:
         assert self.bridge is not None
-        self._tell_ended()
         if self.remote_id is not None and runtime.client is self._client:
             try:
                 await runtime.client.restart_kernel(self.remote_id)
             except KernelGone:
                 self.remote_id = None
+            except RopewayError:
+                self._dead = False  # it goes on as it was
+                raise
             else:
+                self._tell_ended()
                 await self._redial(self.bridge)
                 return
+        self._tell_ended()
         # The runtime itself was restarted, or replaced: a fresh kernel behind the same ports.
         self._client = runtime.client
         self.remote_id = await runtime.client.start_kernel(self.remote_kernel, self._folder(cwd))

@@ -42,6 +42,7 @@ async def _reattach(journal: Journal, kernel_manager: Any, row: KernelRow) -> No
         _forget(journal, row)
         return
     manager = kernel_manager.get_kernel(row.id)
+    manager._launch_args.pop("ropeway_attach", None)  # a restart would be given it again
     manager.execution_state = "busy" if journal.running(row.id) else "idle"
     if row.info:
         # Stock would ask the kernel, and wait behind the cell that runs.

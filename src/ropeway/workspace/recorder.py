@@ -7,7 +7,6 @@ to which cell an output belongs without asking the page, and when there is no pa
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -60,7 +59,7 @@ class Tap:
             elif frame.channel == "stdin" and self._asking is not None:
                 self._answered(*self._asking, frame)
                 self._asking = None
-        except (sqlite3.Error, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 (whatever is wrong, the cell goes on)
             self._failed(error)
 
     def said(self, frame: Frame, number: int = 0) -> None:
@@ -70,21 +69,23 @@ class Tap:
             run = self._runs.get(parent)
             if run is not None:
                 self._add(run, parent, frame, number)
-        except (sqlite3.Error, OSError, ValueError) as error:
+            elif frame.channel == "stdin":
+                self._asking = None  # somebody else is asked, and it may be for a password
+        except Exception as error:  # noqa: BLE001 (whatever is wrong, the cell goes on)
             self._failed(error)
 
     def received(self, number: int) -> None:
         """Everything up to that number has been dealt with."""
         try:
             self._journal.received(self._kernel, number)
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001
             self._failed(error)
 
     def informed(self, info: dict[str, Any]) -> None:
         """The kernel told what it is."""
         try:
             self._journal.informed(self._kernel, info)
-        except (sqlite3.Error, TypeError) as error:
+        except Exception as error:  # noqa: BLE001
             self._failed(error)
 
     def ended(self) -> None:
@@ -92,7 +93,7 @@ class Tap:
         try:
             followed = bool(self._recorder.followed(self._kernel))
             self._journal.end_all(self._kernel, followed=followed)
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001
             self._failed(error)
         self._runs.clear()
         self._asking = None
@@ -110,8 +111,10 @@ class Tap:
         kind = str(frame.decoded(0).get("msg_type", ""))
         if kind == "status":
             if frame.decoded(3).get("execution_state") == "idle":
-                self._journal.end(run, followed=bool(self._recorder.followed(self._kernel)))
+                self._journal.end(run)
                 del self._runs[request]
+                if self._asking is not None and self._asking[0] == run:
+                    self._asking = None  # nobody will answer any more
             return
         kept = (self._kernel, number) if number else None
         self._journal.add(run, kind, frame.raw or pack_v1(frame), kept)

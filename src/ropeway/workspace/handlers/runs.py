@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import json
+import time
 from typing import Any
 
 from tornado import web
@@ -41,7 +41,10 @@ class RunsHandler(_RunHandler):
 
     @web.authenticated
     async def get(self) -> None:
-        """`{"runs": [wire.CellRun]}` of the notebook `?path=`: the last one of each cell."""
+        """`{"runs": [wire.CellRun]}` of the notebook `?path=`: the last one of each cell.
+
+        With `?since=SECONDS` also those that have ended so many seconds ago, at the earliest.
+        """
         path = self.get_query_argument("path", "").strip("/")
         if not path:
             raise BadInput("The path of a notebook is missing.", hint="Add ?path=work.ipynb")
@@ -49,9 +52,28 @@ class RunsHandler(_RunHandler):
             wire.CellRun(
                 run.request, run.cell, run.kernel, run.ended is None, run.count, run.followed
             )
-            for run in self.journal.unsettled(path)
+            for run in self.journal.unsettled(path, time.time() - self._since())
         ]
         self.answer({"runs": [wire.to_json(run) for run in runs]})
+
+    def _since(self) -> float:
+        try:
+            return float(self.get_query_argument("since", "0"))
+        except ValueError:
+            raise BadInput("?since= wants a number of seconds.") from None
+
+
+class HeardHandler(_RunHandler):
+    """What a page has shown to its end."""
+
+    @web.authenticated
+    async def post(self) -> None:
+        """`{"requests": [REQUEST]}`: the page shows these whole, and its user may clear them."""
+        requests = self.body().get("requests")
+        if not isinstance(requests, list) or not all(isinstance(each, str) for each in requests):
+            raise BadInput("The requests are missing.", hint='Send {"requests": ["…"]}.')
+        self.journal.heard(requests)
+        self.answer({})
 
 
 class MessagesHandler(_RunHandler):
@@ -101,7 +123,7 @@ class ClientHandler(_RunHandler):
 
 def _message(frame: bytes) -> dict[str, Any]:
     unpacked = unpack_v1(frame)
-    message = {name: json.loads(bytes(unpacked.parts[i])) for i, name in enumerate(_PARTS)}
+    message: dict[str, Any] = {name: unpacked.decoded(i) for i, name in enumerate(_PARTS)}
     buffers = [base64.b64encode(buffer).decode() for buffer in unpacked.parts[4:]]
     return {**message, "channel": unpacked.channel, "buffers": buffers}
 
@@ -110,6 +132,7 @@ _REQUEST = r"([0-9A-Za-z_-]+)"
 
 HANDLERS = [
     (r"/ropeway/api/runs", RunsHandler),
+    (r"/ropeway/api/runs/heard", HeardHandler),
     (rf"/ropeway/api/runs/{_REQUEST}/messages", MessagesHandler),
     (rf"/ropeway/api/runs/{_REQUEST}/client", ClientHandler),
 ]
