@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ropeway.workspace import journal as module
-from ropeway.workspace.journal import SPILL_BYTES, Journal, KernelRow
+from ropeway.workspace.journal import SPILL_BYTES, Journal, KernelRow, prune
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_what_a_run_says_is_bounded(journal: Journal, monkeypatch: pytest.Monkey
     assert len(list(journal.messages(run))) == 10
 
 
-def test_the_oldest_goes_first_and_what_no_file_holds_goes_last(
+async def test_the_oldest_goes_first_and_what_no_file_holds_goes_last(
     journal: Journal, tmp_path: Path
 ) -> None:
     """By age only what is settled; by size what is settled first; what runs never."""
@@ -134,9 +134,9 @@ def test_the_oldest_goes_first_and_what_no_file_holds_goes_last(
             journal.end(run, followed=True)
         if number in (1, 2):
             journal.settle(run)
-    journal.prune(days=0.0, most_bytes=10**9)
+    await prune(journal, days=0.0, most_bytes=10**9)
     assert [journal.run(f"r{n}") is not None for n in range(4)] == [True, False, False, True]
-    journal.prune(days=1.0, most_bytes=100_000)
+    await prune(journal, days=1.0, most_bytes=100_000)
     assert [journal.run(f"r{n}") is not None for n in range(4)] == [False, False, False, True]
     assert len(list((tmp_path / "journal").glob("run-*.bin"))) == 1
 
@@ -177,3 +177,19 @@ def test_what_was_told_survives_a_kill(tmp_path: Path, milliseconds: int) -> Non
     journal.add(run.id, "stream", b"more")
     assert [frame for _, _, frame in journal.messages(run.id)][-1] == b"more"
     journal.close()
+
+
+def test_the_log_does_not_grow_behind_a_kernel_that_never_pauses(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much is written between two looks: it begins anew."""
+    monkeypatch.setattr(module, "LOG_BYTES", 100_000)
+    run = begin(journal, "r1")
+    sizes = []
+    for _ in range(5):
+        for _ in range(200):
+            journal.add(run, "stream", b"x" * 1000)
+        journal.checkpoint()
+        sizes.append((tmp_path / "journal" / "journal.sqlite-wal").stat().st_size)
+    assert max(sizes) <= 100_000
+    assert len(list(journal.messages(run))) == 1000

@@ -31,6 +31,11 @@ log = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 2.0
 PRUNE_SECONDS = 600.0
 
+LOG_BYTES = 32_000_000
+"""SQLite's log begins anew beyond this, for which a writer waits some milliseconds."""
+
+DROPPED_AT_ONCE = 2_000
+
 SPILL_BYTES = 64 * 1024
 """A message beyond this lies in the run's own file."""
 
@@ -121,6 +126,9 @@ class Journal:
         """Bring what was written into the file itself; waits for the disk, so in a thread."""
         with contextlib.closing(sqlite3.connect(self._path)) as db:
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            if self._path.with_name(f"{self._path.name}-wal").stat().st_size > LOG_BYTES:
+                # Behind a kernel that never pauses the log would grow for ever.
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     # --- runs -----------------------------------------------------------------------------------
 
@@ -342,41 +350,66 @@ class Journal:
 
     # --- bounds ---------------------------------------------------------------------------------
 
-    def prune(self, days: float, most_bytes: int) -> None:
-        """Drop what is settled and older than so many `days`, and older runs beyond the bytes.
+    def total(self) -> int:
+        """Bytes that are kept; reads everything, so in a thread."""
+        with contextlib.closing(sqlite3.connect(self._path)) as db:
+            return _size(db, 0, 1 << 62)
 
-        What no notebook holds yet is dropped last.
+    def stale(self, days: float, most_bytes: int, total: int) -> Iterator[int]:
+        """The runs to be dropped: what is settled and older than so many `days`, and, where `total`
+        is beyond `most_bytes`, the oldest. What no notebook holds yet goes last, what runs never.
         """
         old = time.time() - days * 86400
-        for run in list(self._select("settled AND ended < ?", old)):
-            self._drop(run.id)
-        total = self._size()
-        for run in list(self._select("ended IS NOT NULL", order="settled DESC, id")):
+        aged = [run.id for run in self._select("settled AND ended < ?", old)]
+        for run in aged:
+            total -= self._size(run)
+            yield run
+        for found in self._select("ended IS NOT NULL", order="settled DESC, id"):
             if total <= most_bytes:
                 return
-            total -= self._drop(run.id)
+            if found.id not in aged:
+                total -= self._size(found.id)
+                yield found.id
 
-    def _size(self, run: int | None = None) -> int:
-        """Bytes that are kept, of one run or of all."""
-        span = (0, 1 << 62) if run is None else (run << _SHIFT, (run + 1) << _SHIFT)
-        found = self._db.execute(
-            "SELECT coalesce(sum(coalesce(length, length(frame))), 0) FROM messages"
-            " WHERE number > ? AND number < ?",
-            span,
+    def drop(self, run: int) -> bool:
+        """Drop a part of a run; whether there is more of it."""
+        gone = self._db.execute(
+            "DELETE FROM messages WHERE number IN"
+            " (SELECT number FROM messages WHERE number > ? AND number < ? LIMIT ?)",
+            (run << _SHIFT, (run + 1) << _SHIFT, DROPPED_AT_ONCE),
         )
-        return int(found.fetchone()[0])
-
-    def _drop(self, run: int) -> int:
-        size = self._size(run)
-        span = (run << _SHIFT, (run + 1) << _SHIFT)
-        self._db.execute("DELETE FROM messages WHERE number > ? AND number < ?", span)
+        if gone.rowcount:
+            return True
         self._db.execute("DELETE FROM displays WHERE run = ?", (run,))
         self._db.execute("DELETE FROM runs WHERE id = ?", (run,))
         self._sizes.pop(run, None)
         self._numbers.pop(run, None)
         with contextlib.suppress(FileNotFoundError):
             self._file(run).unlink()
-        return size
+        return False
+
+    def _size(self, run: int) -> int:
+        return _size(self._db, run << _SHIFT, (run + 1) << _SHIFT)
+
+
+def _size(db: sqlite3.Connection, above: int, below: int) -> int:
+    """Bytes of the messages whose numbers lie between."""
+    found = db.execute(
+        "SELECT coalesce(sum(coalesce(length, length(frame))), 0) FROM messages"
+        " WHERE number > ? AND number < ?",
+        (above, below),
+    )
+    return int(found.fetchone()[0])
+
+
+async def prune(journal: Journal, days: float, most_bytes: int) -> None:
+    """Drop what is stale (`Journal.stale`), in small portions."""
+    total = await asyncio.to_thread(journal.total)
+    for run in list(journal.stale(days, most_bytes, total)):
+        more = True
+        while more:
+            more = journal.drop(run)
+            await asyncio.sleep(0)
 
 
 async def tend(journal: Journal, days: float, most_bytes: int) -> None:
@@ -386,7 +419,7 @@ async def tend(journal: Journal, days: float, most_bytes: int) -> None:
         try:
             await asyncio.to_thread(journal.checkpoint)
             if time.monotonic() >= due:
-                journal.prune(days, most_bytes)
+                await prune(journal, days, most_bytes)
                 due = time.monotonic() + PRUNE_SECONDS
         except (sqlite3.Error, OSError) as error:
             log.error("the journal cannot be tended: %s", error)
