@@ -333,3 +333,23 @@ async def test_bytes_that_are_no_text_are_shown_as_far_as_they_are(desk: Desk) -
     desk.end(asked, 1)
     await desk.opened()
     assert desk.texts() == ["caf\ufffd", ""]
+
+
+async def test_a_save_does_not_come_between(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a page saves while the author is at the file is not written over."""
+    desk.run(0, "hello", 1)
+    notebook = (await desk.contents.read("a.ipynb"))["content"]
+    notebook["cells"][1]["source"] = "typed meanwhile"
+    read = desk.contents.read
+
+    async def slow(path: str) -> Any:
+        found = await read(path)
+        await asyncio.sleep(0.3)
+        return found
+
+    monkeypatch.setattr(desk.contents, "read", slow)
+    writing = asyncio.create_task(desk.author.opened("a.ipynb"))
+    await asyncio.sleep(0.1)
+    await desk.save(notebook)
+    await writing
+    assert nbformat.read(desk.file, 4).cells[1].source == "typed meanwhile"

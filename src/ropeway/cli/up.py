@@ -60,7 +60,7 @@ def up(folder: Path, no_browser: bool, insecure_http: bool, **given: str | int |
     here, users = here_process(root), here_users(root)
     users.share()
     here.launch()  # it comes up while this process still loads JupyterLab
-    left: frozenset[str] = frozenset()
+    left = frozenset({HERE} if not here.ours else ())  # a start that fails ends no kernels
     try:
         left = _serve(root, settings, certificate, retry_ports=not port_given)
     finally:

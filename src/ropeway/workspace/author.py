@@ -66,7 +66,8 @@ class Author:
         self._shown: dict[int, _Shown] = {}
         self._failed: dict[str, str] = {}
         self._loading: dict[str, float] = {}
-        self._lock = asyncio.Lock()
+        self.turn = asyncio.Lock()
+        """Held by whoever reads a notebook and writes it again: no save may come between."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -179,7 +180,7 @@ class Author:
         return bool(ended - before) or ago >= RUNNING_SECONDS
 
     async def _write(self, path: str, runs: list[Run]) -> None:
-        async with self._lock:
+        async with self.turn:
             state = tuple((run.id, run.ended, self._journal.last(run.id)) for run in runs)
             if self._written.get(path) == state:
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from ropeway.notebooks import portable
@@ -56,10 +57,15 @@ class PortableContents(KeptContents):
 
     async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
         """Write a file or folder."""
-        saved = await self._save(model, path)
+        async with self._turn():
+            saved = await self._save(model, path)
         if self.author is not None and model.get("type") == "notebook" and model.get("content"):
             await self.author.saved(path.strip("/"), model["content"])
         return saved
+
+    def _turn(self) -> AbstractAsyncContextManager[Any]:
+        """The author's, so that it does not write back what it read before."""
+        return nullcontext() if self.author is None else self.author.turn
 
     async def _save(self, model: dict[str, Any], path: str) -> dict[str, Any]:
         if model.get("type") == "notebook" and model.get("content"):
@@ -69,13 +75,15 @@ class PortableContents(KeptContents):
 
     async def rename_file(self, old_path: str, new_path: str) -> None:
         """Give a file or folder another name; what its cells say goes there."""
-        await super().rename_file(old_path, new_path)
+        async with self._turn():
+            await super().rename_file(old_path, new_path)
         if self.author is not None:
             self.author.renamed(old_path.strip("/"), new_path.strip("/"))
 
     async def delete_file(self, path: str) -> None:
         """Delete a file or folder; nothing is due to it any more."""
-        await super().delete_file(path)
+        async with self._turn():
+            await super().delete_file(path)
         if self.author is not None:
             self.author.deleted(path.strip("/"))
 
