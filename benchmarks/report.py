@@ -115,11 +115,11 @@ the memory is stock Jupyter's kernel managers and the buffers of ZMQ sockets, ab
 JOURNAL = """
 ## What it costs that nothing is lost (`journal.py`)
 
-Cells as JupyterLab sends them, which are recorded, beside the same cells without a cell's id, which
-are not: by turns, on one kernel, medians. Then: opening a notebook with 10 MB of outputs that lie in
-the journal alone, and once more when its file has them; the workspace's memory while a cell prints
-with no page open; and the time from the start of a workspace that was killed to the list of its
-kernels, with none and with all of them.
+Cells as JupyterLab sends them, which are recorded, beside the same cells without a cell's id,
+which are not: by turns, on one kernel, medians. Then: opening a notebook with 10 MB of outputs that
+lie in the journal alone, and once more when its file has them; the workspace's memory while a cell
+prints with no page open; and the time from the start of a workspace that was killed to the list of
+its kernels, with none and with all of them.
 
 """
 
