@@ -91,7 +91,7 @@ def test_every_environment_of_a_runtime_is_offered(work: Server, gpu: Server) ->
 
 
 def _wait_for_kernel(work: Server, name: str, *, there: bool) -> dict[str, Any]:
-    for _ in range(150):
+    for _ in range(300):  # what is on offer is asked for at every third look
         found: dict[str, Any] = work.api("/api/kernelspecs")[1]["kernelspecs"]
         if (name in found) == there:
             return found
