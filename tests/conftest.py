@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from support.far_machine import FarNetwork
     from support.hub import Hub
 
 from support.servers import Server, plain_jupyter, workspace
@@ -107,3 +108,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]
     finally:
         machine.end()
     return machine.home, told
+
+
+@pytest.fixture
+def network() -> Iterator[FarNetwork]:
+    """A network with a cable that can be cut."""
+    from support.far_machine import FarNetwork  # not needed where the kernel's side is tested
+
+    made = FarNetwork()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.end()

@@ -116,6 +116,27 @@ async def target(handle: Handle = echo) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
+async def dialling(
+    handler: type[web.RequestHandler],
+) -> AsyncIterator[tuple[list[str], asyncio.Task[None]]]:
+    """A dialer for which not home but `handler` answers: what it tells, and its task."""
+    server = HTTPServer(web.Application([(".*", handler)]))
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    told: list[str] = []
+    url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+    dialer = Dialer(url, Served(1, "t"), key=lambda: "k", keep=print, tell=told.append)
+    running = asyncio.create_task(dialer.run())
+    try:
+        yield told, running
+    finally:
+        await dialer.stop()
+        await running
+        server.stop()
+        await server.close_all_connections()
+
+
+@asynccontextmanager
 async def client(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A connection to a port at home."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -376,23 +397,11 @@ async def test_only_home_itself_can_refuse(status: int) -> None:
         def get(self) -> None:
             self.set_status(status)
 
-    server = HTTPServer(web.Application([(".*", Elsewhere)]))
-    sockets = bind_sockets(0, "127.0.0.1")
-    server.add_sockets(sockets)
-    told: list[str] = []
-    url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    dialer = Dialer(url, Served(1, "t"), key=lambda: "k", keep=print, tell=told.append)
-    running = asyncio.create_task(dialer.run())
-    try:
+    async with dialling(Elsewhere) as (told, running):
         await until(lambda: bool(told))
         await asyncio.sleep(1)
         assert not running.done()
         assert told == [f"The link to home is down: home answers {status}. Trying again."]
-    finally:
-        await dialer.stop()
-        await running
-        server.stop()
-        await server.close_all_connections()
 
 
 async def test_requests_that_become_no_stream_are_not_counted() -> None:
@@ -635,21 +644,9 @@ async def test_a_home_that_takes_the_call_and_says_nothing_is_given_up(
         def on_message(self, message: str | bytes) -> None:
             pass
 
-    server = HTTPServer(web.Application([(".*", Silent)]))
-    sockets = bind_sockets(0, "127.0.0.1")
-    server.add_sockets(sockets)
-    told: list[str] = []
-    url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    dialer = Dialer(url, Served(1, "t"), key=lambda: "k", keep=print, tell=told.append)
-    running = asyncio.create_task(dialer.run())
-    try:
+    async with dialling(Silent) as (told, _):
         await until(lambda: bool(told))
         assert told[0].startswith("The link to home is down")
-    finally:
-        await dialer.stop()
-        await running
-        server.stop()
-        await server.close_all_connections()
 
 
 async def test_a_stream_that_the_runtime_cannot_dial_is_told_at_once() -> None:

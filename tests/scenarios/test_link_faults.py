@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,17 +19,6 @@ from support.tls import Authority
 
 HOME = "10.97.12.1"
 """Home's end of the cable of a `FarNetwork`."""
-
-
-@pytest.fixture
-def network() -> Iterator[FarNetwork]:
-    """A network with a cable."""
-    made = FarNetwork()
-    try:
-        made.start()
-        yield made
-    finally:
-        made.end()
 
 
 def until(condition: Callable[[], bool], seconds: float = 15) -> float:

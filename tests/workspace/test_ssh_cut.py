@@ -17,17 +17,6 @@ from support.kernel_client import KernelClient
 
 
 @pytest.fixture
-def network() -> Iterator[FarNetwork]:
-    """A network with a cable."""
-    made = FarNetwork()
-    try:
-        made.start()
-        yield made
-    finally:
-        made.end()
-
-
-@pytest.fixture
 def machine(
     tmp_path: Path, network: FarNetwork, installed: tuple[Path, list[str]]
 ) -> Iterator[FarMachine]:

@@ -130,10 +130,6 @@ class Outputs:
         elif kind in _DISPLAYS:
             self._display(kind, content)
 
-    def updates(self, content: Mapping[str, Any]) -> bool:
-        """Whether an `update_display_data` of any run concerns an output of this one."""
-        return _display_id(content) in self._displays
-
     def to_json(self) -> list[dict[str, Any]]:
         """The outputs as a notebook of format 4 holds them."""
         shown = [

@@ -133,11 +133,10 @@ class Author:
     def _holds(self, cell: dict[str, Any] | None, run: Run, ended: float) -> bool:
         if cell is None:
             return run.followed  # its user removed it; who never heard of it has no say
-        known = run.followed or cell.get("execution_count") == run.count
-        if known and time.time() - ended > SURE_SECONDS:
+        same_count = cell.get("execution_count") == run.count
+        if (run.followed or same_count) and time.time() - ended > SURE_SECONDS:
             return True  # with other outputs, if that is what the user wants
-        same = cell.get("execution_count") == run.count
-        return same and _joined(cell.get("outputs")) == _joined(self._outputs(run).to_json())
+        return same_count and _joined(cell.get("outputs")) == _joined(self._outputs(run).to_json())
 
     async def _keep_writing(self) -> None:
         while True:

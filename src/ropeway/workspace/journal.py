@@ -231,7 +231,7 @@ class Journal:
         """
         if run not in self._sizes:
             self._sizes[run] = self._size(run)
-            self._numbers[run] = max(self.last(run), run << _SHIFT)
+            self._numbers[run] = max(self.last(run), _span(run)[0])
         if self._sizes[run] + len(frame) > RUN_BYTES:
             return False
         self._sizes[run] += len(frame)
@@ -249,28 +249,28 @@ class Journal:
 
     def messages(self, run: int, after: int = 0) -> Iterator[tuple[int, str, bytes]]:
         """What a run said: number, type and frame (`frames.pack_v1`) of each message, in order."""
+        above, below = _span(run)
         rows = self._db.execute(
             "SELECT number, kind, frame, start, length FROM messages"
             " WHERE number > ? AND number < ? ORDER BY number",
-            (max(after, run << _SHIFT), (run + 1) << _SHIFT),
+            (max(after, above), below),
         )
         for number, kind, frame, start, length in rows:
             yield number, kind, self._spilled(run, start, length) if frame is None else frame
 
     def answered(self, run: int) -> int:
         """The number of the last answer to `input()`: what was asked before it needs none."""
-        found = self._db.execute(
-            "SELECT max(number) FROM messages WHERE number > ? AND number < ?"
-            " AND kind = 'input_reply'",
-            (run << _SHIFT, (run + 1) << _SHIFT),
-        )
-        return int(found.fetchone()[0] or 0)
+        return self._last(run, "input_reply")
 
     def last(self, run: int) -> int:
         """The number of the last message of a run; 0 while it said nothing."""
+        return self._last(run)
+
+    def _last(self, run: int, kind: str | None = None) -> int:
         found = self._db.execute(
-            "SELECT max(number) FROM messages WHERE number > ? AND number < ?",
-            (run << _SHIFT, (run + 1) << _SHIFT),
+            "SELECT max(number) FROM messages WHERE number > ?1 AND number < ?2"
+            " AND (?3 IS NULL OR kind = ?3)",
+            (*_span(run), kind),
         )
         return int(found.fetchone()[0] or 0)
 
@@ -376,7 +376,7 @@ class Journal:
         gone = self._db.execute(
             "DELETE FROM messages WHERE number IN"
             " (SELECT number FROM messages WHERE number > ? AND number < ? LIMIT ?)",
-            (run << _SHIFT, (run + 1) << _SHIFT, DROPPED_AT_ONCE),
+            (*_span(run), DROPPED_AT_ONCE),
         )
         if gone.rowcount:
             return True
@@ -389,7 +389,12 @@ class Journal:
         return False
 
     def _size(self, run: int) -> int:
-        return _size(self._db, run << _SHIFT, (run + 1) << _SHIFT)
+        return _size(self._db, *_span(run))
+
+
+def _span(run: int) -> tuple[int, int]:
+    """The numbers between which those of a run's messages lie."""
+    return run << _SHIFT, (run + 1) << _SHIFT
 
 
 def _size(db: sqlite3.Connection, above: int, below: int) -> int:

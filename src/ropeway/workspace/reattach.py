@@ -22,11 +22,11 @@ async def reattach_all(home: Home, journal: Journal, kernel_manager: Any) -> Non
     gone = [row for row in rows if row.runtime not in home.registry.runtimes]
     for row in gone:
         log.warning("kernel %s is lost: runtime %s was disconnected", row.id, row.runtime)
-        _forget(journal, row)
+        journal.forget_kernel(row.id)
     await asyncio.gather(
         *(_reattach(journal, kernel_manager, row) for row in rows if row not in gone)
     )
-    known = {row.id for row in journal.kernels()}
+    known = {row.id for row in journal.kernels()}  # of all others nothing runs any more
     for kernel in journal.kernels_with_runs() - known:
         journal.end_all(kernel)
 
@@ -39,7 +39,7 @@ async def _reattach(journal: Journal, kernel_manager: Any, row: KernelRow) -> No
     except Exception as error:  # noqa: BLE001 (one kernel must not keep the workspace down)
         reason = error.message if isinstance(error, RopewayError) else repr(error)
         log.warning("kernel %s on %s cannot be taken up again: %s", row.id, row.runtime, reason)
-        _forget(journal, row)
+        journal.forget_kernel(row.id)
         return
     manager = kernel_manager.get_kernel(row.id)
     manager._launch_args.pop("ropeway_attach", None)  # a restart would be given it again
@@ -48,8 +48,3 @@ async def _reattach(journal: Journal, kernel_manager: Any, row: KernelRow) -> No
         # Stock would ask the kernel, and wait behind the cell that runs.
         manager._kernel_info_future = asyncio.get_running_loop().create_future()
         manager._kernel_info_future.set_result(row.info)
-
-
-def _forget(journal: Journal, row: KernelRow) -> None:
-    journal.forget_kernel(row.id)
-    journal.end_all(row.id)
