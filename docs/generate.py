@@ -17,7 +17,11 @@ import click
 
 import ropeway
 from ropeway import cli, config, errors, wire
-from ropeway.kernel.result import DatasetList
+from ropeway.data import options
+from ropeway.kernel import datasets
+from ropeway.kernel.accelerators.device import Accelerator, Device, Holder
+from ropeway.kernel.accelerators.use import InUse
+from ropeway.kernel.datasets import DatasetList
 from ropeway.kernel.road import Road
 
 HERE = Path(__file__).resolve().parent / "reference"
@@ -105,14 +109,68 @@ def settings() -> str:
             "| key | type | default | variable | |\n|---|---|---|---|---|\n" + "\n".join(rows),
             "All of them as a file, with their defaults:",
             f"```toml\n{_as_toml()}\n```",
-            _OUTSIDE,
+            _OUTSIDE.replace("{options}", _options()),
         )
     )
 
 
+def _options() -> str:
+    """The table of a dataset's options."""
+    kinds = {"text": "text", "number": "whole number", "yes": "true or false"}
+    rows = [
+        f"| `{each.name}` | {kinds.get(each.kind, 'table')} "
+        f"| {', '.join(each.sources) or 'several'} | {each.help} |"
+        for each in options.OPTIONS
+    ]
+    return "| key | type | for | |\n|---|---|---|---|\n" + "\n".join(rows)
+
+
 _OUTSIDE = """\
-The same file holds the datasets, one table each: `[datasets.NAME]` with the key `source`; see
+The same file holds the datasets, one table each: `[datasets.NAME]`; see
 [data at home](../guides/home-data.md).
+
+## A dataset
+
+`source` is a path, counted from the folder of the file, or a URL without a password. What else may
+stand in `[datasets.NAME]`:
+
+{options}
+
+## The policy of a dataset
+
+`[datasets.NAME.policy.CLASS]`, where CLASS is `here`, `own`, `shared` or `public`; and, with the
+keys that name no columns, `[policy.CLASS]` for datasets that write nothing for that class. See
+[the policy](../concepts/policy.md).
+
+| key | type | default | |
+|---|---|---|---|
+| `allow` | text | none: it must be there | `"rows"`, `"aggregates"` or `"nothing"` |
+| `columns` | list of texts | all | The visible columns; all others are hidden, \
+also those that come later |
+| `hide` | list of texts | none | The hidden columns, instead of `columns` |
+| `mask` | table | none | What stands in a column's place, see below |
+| `rows` | text | all | A condition of SQL over the file's columns, \
+hidden ones too: one expression |
+| `min_group` | whole number from 2 | none | Rows that a group has at least; \
+with `"aggregates"` it must be there |
+| `max_rows`, `rows_per_day` | whole number | no limit | Rows that may cross in a \
+query, in a day of UTC |
+| `max_bytes`, `bytes_per_day` | bytes or `"10 MB"` | no limit | Bytes that may cross |
+| `seconds` | number | `data.seconds` | Time of a query |
+| `put` | true or false | `false` | Whether results may be put there as a new version |
+| `max_put` | bytes or `"10 MB"` | no limit | Bytes that one put may bring |
+| `put_per_day` | bytes or `"10 MB"` | no limit | Bytes that a runtime may put in a day of UTC, \
+whatever the name |
+
+| mask | fits | becomes |
+|---|---|---|
+| `"hash"` | all but lists, structs and maps | HMAC-SHA256 with home's key, 64 letters; NULL stays |
+| `"redact"` | texts | `***` |
+| `"null"` | all | NULL |
+| `{ round = 1000 }` | numbers | the nearest multiple; of whole numbers one, else `DOUBLE` |
+| `{ truncate = 3 }` | texts | the first letters |
+| `"year"`, `"month"` | dates, timestamps | the beginning of that year or month |
+| `"day"`, `"hour"` | timestamps | the beginning of that day or hour |
 
 ## Variables that are no settings
 
@@ -123,6 +181,8 @@ with their tokens, and what each workspace keeps. By default the platform's own 
 user's data. |
 | `ROPEWAY_RUNTIME_TOKEN` | The token of `ropeway runtime`, instead of a new one at each start. |
 | `ROPEWAY_JOIN_TOKEN` | The invitation of `ropeway runtime --join URL`. |
+| `ROPEWAY_COLAB_CLI` | Google's `colab` program for `ropeway connect colab`, instead of the one \
+on the `PATH` or in Ropeway's own environment. No setting: a project must not say what is run. |
 """
 
 
@@ -159,8 +219,11 @@ def sdk() -> str:
         parts += _class(each, "rw.") if inspect.isclass(each) else _function(each)
     parts += ["## `rw.__version__`", "The version of Ropeway, as text."]
     parts.append("## Values")
-    parts += [*_named(DatasetList.__name__, DatasetList), *_shape(wire.Dataset)]
-    parts += [*_shape(wire.Column), *_shape(wire.Summary), *_shape(Road)]
+    parts += [*_named(DatasetList.__name__, DatasetList), *_class(datasets.Dataset, "", level=3)]
+    parts += [*_shape(datasets.Statistics), *_named("Column of statistics", datasets.Column)]
+    parts += [*_shape(wire.Column), *_shape(wire.Summary), *_shape(wire.Receipt), *_shape(Road)]
+    parts += [*_shape(Accelerator), *_shape(Device), *_shape(Holder)]
+    parts += _class(InUse, "", level=3)
     return "\n\n".join(parts) + "\n"
 
 
@@ -169,8 +232,8 @@ def _function(found: Callable[..., Any]) -> Iterator[str]:
     yield inspect.getdoc(found) or ""
 
 
-def _class(found: type[Any], prefix: str) -> Iterator[str]:
-    yield f"## `{prefix}{found.__name__}`"
+def _class(found: type[Any], prefix: str, level: int = 2) -> Iterator[str]:
+    yield f"{'#' * level} `{prefix}{found.__name__}`"
     yield inspect.getdoc(found) or ""
     rows = []
     for name, member in vars(found).items():

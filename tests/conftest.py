@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from support.far_machine import FarNetwork
+    from support.far_network import FarNetwork
     from support.hub import Hub
 
 from support.servers import Server, plain_jupyter, workspace
+
+# What a shell starts in the background ignores Ctrl-C, and so would every server started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +26,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     """No test sees or touches the Ropeway of whoever runs it."""
     home = tmp_path_factory.mktemp("ropeway-home")
     monkeypatch.setenv("ROPEWAY_HOME", str(home))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     return home
 
 
@@ -104,7 +110,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]
     try:
         machine.start()
         record = Record("far", f"ssh://{ALIAS}", "", {"config": str(machine.config)})
-        asyncio.run(check(record, timeout=10, tell=told.append))
+        connecting = check(record, timeout=10, tell=told.append)
+        with ThreadPoolExecutor(1) as apart:  # Playwright has a loop of its own in this thread
+            apart.submit(asyncio.run, connecting).result()
     finally:
         machine.end()
     return machine.home, told
@@ -113,7 +121,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]
 @pytest.fixture
 def network() -> Iterator[FarNetwork]:
     """A network with a cable that can be cut."""
-    from support.far_machine import FarNetwork  # not needed where the kernel's side is tested
+    from support.far_network import FarNetwork  # not needed where the kernel's side is tested
 
     made = FarNetwork()
     try:

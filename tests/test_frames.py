@@ -12,7 +12,16 @@ from jupyter_server.services.kernels.connection.base import (
     serialize_msg_to_ws_v1,
 )
 
-from ropeway.frames import Frame, pack_json, pack_v1, unpack_json, unpack_v1
+from ropeway.frames import (
+    Frame,
+    content_v1,
+    decoded,
+    message,
+    pack_json,
+    pack_v1,
+    unpack_json,
+    unpack_v1,
+)
 
 JSON_PARTS = st.lists(
     st.dictionaries(st.text(max_size=5), st.integers(), max_size=3).map(
@@ -81,3 +90,12 @@ def test_a_cut_frame_is_refused() -> None:
     packed = pack_v1(Frame("shell", [b"{}"] * 4))
     with pytest.raises(ValueError, match="offsets"):
         unpack_v1(packed[:-1])
+
+
+def test_the_content_is_found_without_the_rest() -> None:
+    """It is what the whole frame's would be; what is no frame raises."""
+    made = message("iopub", "stream", {"text": "é"}, session="s", buffers=[b"one", b"two"])
+    assert content_v1(pack_v1(made)) == made.parts[3]
+    for broken in (b"", b"x" * 20, pack_v1(made)[:200], bytes(200)):
+        with pytest.raises(ValueError, match=r".+"):
+            decoded(content_v1(broken))

@@ -3,6 +3,16 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import { JSONObject, PartialJSONValue } from '@lumino/coreutils';
 
+import {
+  IDataset,
+  ILedgerFilter,
+  ILedgerRecord,
+  IPreview,
+  ISeen,
+  ITransfer,
+  RuntimeClass
+} from './data/wire';
+
 /** A kind of kernel that a runtime offers; `name` is the kernelspec's name in this workspace. */
 export interface IKernel {
   name: string;
@@ -30,6 +40,50 @@ export interface IRuntime {
   sessions: number;
   /** Whether it can be stopped and started from here. */
   stoppable: boolean;
+  /** Seconds without a running cell after which it ends by itself; 0: never, or unknown. */
+  stop_idle: number;
+  runtime_class: RuntimeClass;
+}
+
+/** A runtime that is being connected; the last of its steps is under way. */
+export interface IAttempt {
+  id: string;
+  state: 'running' | 'connected' | 'failed' | 'cancelled';
+  steps: string[];
+  runtime: IRuntime | null;
+  error: { message: string; hint: string; code: string } | null;
+}
+
+/** A secret without its value: `runtime_class` is how far the notebook that was asked about may take
+ * it, empty for nowhere. */
+export interface ISecret {
+  name: string;
+  runtime_class: RuntimeClass | '';
+  notebooks: number;
+}
+
+/** A notebook waits for somebody to say whether it may read a secret. */
+export interface ISecretQuestion {
+  id: string;
+  name: string;
+  notebook: string;
+  runtime: string;
+  runtime_class: RuntimeClass;
+}
+
+export interface ISecrets {
+  secrets: ISecret[];
+  questions: ISecretQuestion[];
+}
+
+/** What a cell has for the page that shows its notebook. */
+export interface IOffer {
+  id: string;
+  kind: 'download' | 'view';
+  notebook: string;
+  name: string;
+  size: number;
+  path: string;
 }
 
 /** A running kernel; `id` is this workspace's own, null for a kernel that others started. */
@@ -54,11 +108,45 @@ export interface IGpu extends IAmount {
   busy: number | null;
 }
 
+/** Bytes that a kernel holds, by the runtime's id; `gpu` is null where nobody tells. */
+export interface IKernelUsage {
+  id: string;
+  ram: number;
+  gpu: number | null;
+}
+
 /** What a runtime uses now; null where it cannot be measured. */
 export interface IUsage {
   ram: IAmount | null;
   disk: IAmount | null;
   gpus: IGpu[];
+  kernels: IKernelUsage[];
+}
+
+/** What a runtime used so many seconds ago; kernels are left out. */
+export interface ISample {
+  ago: number;
+  usage: IUsage;
+}
+
+/** What a notebook's metadata ask for, in Colab's words. */
+export interface IWish {
+  accelerator: string;
+  gpu_type: string;
+}
+
+/** A runtime for what needs a GPU; `told` is what is known of its GPUs, for people. */
+export interface IChoice {
+  runtime: string;
+  told: string;
+  /** Whether it has what is needed. */
+  fits: boolean;
+  /** Whether it is the one that is taken without a question. */
+  picked: boolean;
+  /** Whether the notebook runs there. */
+  own: boolean;
+  /** Whether anybody can tell what GPUs it has. */
+  known: boolean;
 }
 
 /** An invitation; its token is told this once. */
@@ -137,6 +225,10 @@ export interface IConnectRequest {
   name?: string;
   /** The one TLS certificate to accept, as `sha256:AB:CD:…`. */
   fingerprint?: string;
+  /** What this kind of runtime is told besides: `stop_idle`, as `2h`, over SSH; at Colab `gpu` too. */
+  options?: Record<string, string>;
+  /** Without it: what is usual for the way it is reached. */
+  runtime_class?: string;
 }
 
 /** Why a call failed, in words for people. */
@@ -168,8 +260,12 @@ export class ApiError extends Error implements IApiError {
 /** A look may be repeated soon; a change may have to dial another machine, or wait for one. */
 const LOOK_MS = 10_000;
 const CHANGE_MS = 60_000;
+/** A piece of a file may have to wait for a slow runtime. */
+const PIECE_MS = 180_000;
 /** A machine that is reached for the first time may have to install Jupyter. */
 const START_MS = 30 * 60_000;
+/** Data may be large: a first look reads its beginning, and the ledger is read from end to end. */
+const DATA = { limit: 60_000 };
 
 export class Api {
   constructor(private readonly _settings: ServerConnection.ISettings) {}
@@ -179,9 +275,17 @@ export class Api {
     return body.runtimes;
   }
 
-  async connect(request: IConnectRequest): Promise<IRuntime> {
-    const options = { body: request, limit: START_MS };
-    return (await this._call('POST', ['runtimes'], options)) as IRuntime;
+  /** Begin to connect a runtime; `attempt` tells how far that is. */
+  async connect(request: IConnectRequest): Promise<IAttempt> {
+    return (await this._call('POST', ['attempts'], { body: request })) as IAttempt;
+  }
+
+  async attempt(id: string): Promise<IAttempt> {
+    return (await this._call('GET', ['attempts', id])) as IAttempt;
+  }
+
+  async giveUp(id: string): Promise<void> {
+    await this._call('DELETE', ['attempts', id]);
   }
 
   async invite(name: string): Promise<IInvitation> {
@@ -206,6 +310,24 @@ export class Api {
     return (await this._call('GET', ['runtimes', name, 'usage'], { query })) as IUsage;
   }
 
+  /** What was measured within the last ten minutes, the oldest first. */
+  async past(name: string): Promise<ISample[]> {
+    const body = (await this._call('GET', ['runtimes', name, 'usage', 'past'])) as {
+      samples: ISample[];
+    };
+    return body.samples;
+  }
+
+  /** Where a notebook on this runtime may run that wants an accelerator, the best first. */
+  async choices(name: string, wish: IWish): Promise<IChoice[]> {
+    const query = { ...wish };
+    const options = { query, limit: CHANGE_MS }; // each runtime may have to be measured
+    const body = (await this._call('GET', ['runtimes', name, 'choices'], options)) as {
+      choices: IChoice[];
+    };
+    return body.choices;
+  }
+
   async sessions(name: string): Promise<ISession[]> {
     const body = (await this._call('GET', ['runtimes', name, 'kernels'])) as {
       kernels: ISession[];
@@ -215,6 +337,11 @@ export class Api {
 
   async shutDown(name: string, remoteId: string): Promise<void> {
     await this._call('DELETE', ['runtimes', name, 'kernels', remoteId]);
+  }
+
+  async restartKernel(name: string, remoteId: string): Promise<void> {
+    const path = ['runtimes', name, 'kernels', remoteId, 'restart'];
+    await this._call('POST', path, { body: {}, limit: 3 * CHANGE_MS });
   }
 
   /** What the file may lack, and what has ended within so many seconds. */
@@ -230,7 +357,27 @@ export class Api {
 
   async recorded(request: string, after: number): Promise<IRecorded> {
     const query = { after: String(after) };
-    return (await this._call('GET', ['runs', request, 'messages'], { query })) as IRecorded;
+    const options = { query, limit: CHANGE_MS }; // a flood takes a while to be read
+    return (await this._call('GET', ['runs', request, 'messages'], options)) as IRecorded;
+  }
+
+  /** The last run of a cell that is kept, whether the file holds its outputs or not. */
+  async lastRun(path: string, cell: string): Promise<ICellRun | undefined> {
+    const query = { path, cell };
+    const body = (await this._call('GET', ['runs'], { query })) as { runs: ICellRun[] };
+    return body.runs[0];
+  }
+
+  /** Where a browser finds everything that a run printed. */
+  outputUrl(request: string): string {
+    return this._url(['runs', request, 'output']);
+  }
+
+  /** Where a browser finds the page that a kernel serves at a port of its machine. */
+  async portUrl(kernel: string, port: number): Promise<string> {
+    const path = ['kernels', kernel, 'ports', String(port)];
+    const body = (await this._call('GET', path)) as { url: string };
+    return body.url;
   }
 
   async follow(request: string, client: string): Promise<void> {
@@ -258,17 +405,116 @@ export class Api {
     await this._call('POST', ['history', String(version), 'restore'], { body: {} });
   }
 
+  async datasets(): Promise<IDataset[]> {
+    const body = (await this._call('GET', ['datasets'], DATA)) as { datasets: IDataset[] };
+    return body.datasets;
+  }
+
+  async seen(name: string): Promise<ISeen[]> {
+    const body = (await this._call('GET', ['datasets', name], DATA)) as { seen: ISeen[] };
+    return body.seen;
+  }
+
+  async preview(name: string, runtimeClass: RuntimeClass): Promise<IPreview> {
+    const query = { runtime_class: runtimeClass };
+    return (await this._call('GET', ['datasets', name, 'preview'], { ...DATA, query })) as IPreview;
+  }
+
+  async transfers(): Promise<ITransfer[]> {
+    const body = (await this._call('GET', ['transfers'])) as { transfers: ITransfer[] };
+    return body.transfers;
+  }
+
+  async cancelTransfer(id: string): Promise<void> {
+    await this._call('DELETE', ['transfers', id]);
+  }
+
+  async ledger(filter: ILedgerFilter): Promise<ILedgerRecord[]> {
+    const query = Object.fromEntries(Object.entries(filter).filter(([, value]) => value));
+    const body = (await this._call('GET', ['ledger'], { ...DATA, query })) as {
+      records: ILedgerRecord[];
+    };
+    return body.records;
+  }
+
+  async secrets(notebook: string): Promise<ISecrets> {
+    return (await this._call('GET', ['secrets'], { query: { notebook } })) as ISecrets;
+  }
+
+  async setSecret(name: string, value: string): Promise<void> {
+    await this._call('PUT', ['secrets', name], { body: { value } });
+  }
+
+  async removeSecret(name: string): Promise<void> {
+    await this._call('DELETE', ['secrets', name]);
+  }
+
+  async allowSecret(name: string, notebook: string, farthest: RuntimeClass | ''): Promise<void> {
+    await this._call('PATCH', ['secrets', name], { body: { notebook, runtime_class: farthest } });
+  }
+
+  async answerSecret(question: string, allowed: boolean): Promise<void> {
+    await this._call('POST', ['secret-questions', question], { body: { allowed } });
+  }
+
+  async uploadWaits(id: string): Promise<boolean> {
+    return this._isThere('GET', ['uploads', id]);
+  }
+
+  async uploadPiece(
+    id: string,
+    name: string,
+    at: number,
+    size: number,
+    piece: Blob
+  ): Promise<void> {
+    const query = { name, at: String(at), size: String(size) };
+    await this._call('POST', ['uploads', id], { query, bytes: piece, limit: PIECE_MS });
+  }
+
+  async endUpload(id: string): Promise<void> {
+    await this._isThere('DELETE', ['uploads', id]);
+  }
+
+  /** Where a browser finds a file that a cell has for it. */
+  downloadUrl(id: string): string {
+    return this._url(['downloads', id]);
+  }
+
+  async offers(): Promise<IOffer[]> {
+    return ((await this._call('GET', ['offers'])) as { offers: IOffer[] }).offers;
+  }
+
+  /** Whether it is this page that has it now. */
+  async takeOffer(id: string): Promise<boolean> {
+    return this._isThere('DELETE', ['offers', id]);
+  }
+
+  /** Whether it was still there. */
+  private async _isThere(method: 'GET' | 'DELETE', path: string[]): Promise<boolean> {
+    try {
+      await this._call(method, path);
+    } catch (reason) {
+      if (reason instanceof ApiError && reason.code === 'not_found') {
+        return false;
+      }
+      throw reason;
+    }
+    return true;
+  }
+
+  private _url(path: string[]): string {
+    const parts = path.map(part => encodeURIComponent(part));
+    return URLExt.join(this._settings.baseUrl, 'ropeway/api', ...parts);
+  }
+
   private async _call(
-    method: 'GET' | 'POST' | 'DELETE',
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
     path: string[],
-    options: { body?: object; query?: Record<string, string>; limit?: number } = {}
+    options: { body?: object; bytes?: Blob; query?: Record<string, string>; limit?: number } = {}
   ): Promise<unknown> {
-    const url =
-      URLExt.join(
-        this._settings.baseUrl,
-        'ropeway/api',
-        ...path.map(part => encodeURIComponent(part))
-      ) + (options.query ? URLExt.objectToQueryString(options.query) : '');
+    const query = options.query ? URLExt.objectToQueryString(options.query) : '';
+    const url = this._url(path) + query;
     const limit = options.limit ?? (method === 'GET' ? LOOK_MS : CHANGE_MS);
     const giveUp = new AbortController();
     const timer = setTimeout(() => giveUp.abort(), limit);
@@ -278,7 +524,10 @@ export class Api {
         {
           method,
           signal: giveUp.signal,
-          ...(options.body ? { body: JSON.stringify(options.body) } : {})
+          ...(options.body ? { body: JSON.stringify(options.body) } : {}),
+          ...(options.bytes
+            ? { body: options.bytes, headers: { 'Content-Type': 'application/octet-stream' } }
+            : {})
         },
         this._settings
       );

@@ -11,7 +11,8 @@ export class Polling implements IDisposable {
   /** `look` rejects when it failed; `active` says whether anybody is interested. */
   constructor(
     private readonly _look: () => Promise<void>,
-    private readonly _active: () => boolean
+    private readonly _active: () => boolean,
+    private readonly _interval = INTERVAL_MS
   ) {
     document.addEventListener('visibilitychange', this._onVisibility);
   }
@@ -38,7 +39,7 @@ export class Polling implements IDisposable {
 
   /** Somebody is interested again: look now, unless the last look is recent. */
   wake(): void {
-    if (this._running && Date.now() - this._lookedAt > INTERVAL_MS) {
+    if (this._running && Date.now() - this._lookedAt > this._interval) {
       this._tick();
     }
   }
@@ -79,7 +80,7 @@ export class Polling implements IDisposable {
   private _schedule(): void {
     clearTimeout(this._timer);
     if (this._running) {
-      const delay = Math.min(INTERVAL_MS * 2 ** Math.max(0, this._failures - 1), LONGEST_MS);
+      const delay = Math.min(this._interval * 2 ** Math.max(0, this._failures - 1), LONGEST_MS);
       this._timer = setTimeout(() => this._tick(), delay);
     }
   }

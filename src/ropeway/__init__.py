@@ -18,8 +18,15 @@ __version__ = "0.1.0"
 _SDK = {
     "sql": "ropeway.kernel.data",
     "datasets": "ropeway.kernel.data",
+    "put": "ropeway.kernel.put",
+    "on": "ropeway.kernel.runtime",
+    "checkpoint": "ropeway.kernel.checkpoint",
+    "table": "ropeway.kernel.table",
     "road": "ropeway.kernel.road",
+    "accelerator": "ropeway.kernel.accelerators.here",
+    "use_accelerator": "ropeway.kernel.accelerators.use",
     "Result": "ropeway.kernel.data",
+    "Checkpoint": "ropeway.kernel.checkpoint",
     "RopewayError": "ropeway.errors",
 }
 
@@ -36,3 +43,22 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """What `%%on` comes from in a kernel that no workspace started: it says what it needs."""
+    from ropeway.kernel.on import install_without_home
+
+    install_without_home(shell)
+
+
+def _offer_on() -> None:
+    """Where there is no `%%on`, let IPython find ours; it is loaded when it is used."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if hasattr(ipython, "get_ipython") else None
+    manager: Any = getattr(shell, "magics_manager", None)
+    if hasattr(manager, "register_lazy") and "on" not in manager.magics["cell"]:
+        manager.register_lazy("on", "ropeway")
+
+
+_offer_on()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,6 +75,14 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("runtimes.timeout", float, 10.0, "Seconds a runtime may take to answer.", 0.5, 600),
     Setting(
+        "placement.trusted",
+        str,
+        "own",
+        "Notebooks on runtimes of this class and closer ones may run cells anywhere (`%%on`), at "
+        "home too; others only on runtimes of their own class and less trusted ones.",
+        choices=("here", "own", "shared", "public"),
+    ),
+    Setting(
         "journal.days",
         float,
         7.0,
@@ -86,7 +95,34 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("data.memory", str, "2GB", "Memory the query engine may use at home."),
     Setting("data.seconds", float, 600.0, "Seconds that one query may take at home.", 0.1, 3600.0),
+    Setting(
+        "data.copies",
+        int,
+        10_000,
+        "Megabytes for copies of remote files, and of those that are turned into Parquet.",
+        1,
+    ),
     Setting("data.threads", int, 2, "Threads the query engine may use at home.", 1, 1024),
+    Setting(
+        "artefacts.megabytes", int, 20_000, "Room that the artefacts of one notebook may take.", 1
+    ),
+    Setting(
+        "drive.folder",
+        str,
+        "",
+        "Folder at home that `drive.mount` shows; without one `Ropeway Drive` in your home folder.",
+        is_path=True,
+    ),
+    Setting(
+        "drive.farthest",
+        str,
+        "own",
+        "The farthest class of runtimes that may mount the drive.",
+        choices=("here", "own", "shared", "public"),
+    ),
+    Setting(
+        "drive.megabytes", int, 2000, "What of the drive is mirrored on another machine at most.", 1
+    ),
     Setting(
         "history.days", float, 90.0, "Days for which a replaced version is kept.", 0.01, 36500.0
     ),
@@ -276,6 +312,15 @@ class Claim:
         os.close(self._descriptor)
 
 
+def sync(path: Path) -> None:
+    """Return once a file, or what a folder names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def one_writer(folder: Path) -> Iterator[None]:
     """One process at a time reads and writes in `folder`: no change is lost between the two."""
@@ -292,7 +337,7 @@ def write_private(path: Path, text: str, *, durable: bool = True) -> None:
 
     One that need not be `durable` may be lost with the power, and costs no wait for the disk.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -154,6 +154,16 @@ class KernelGone(RopewayError):
     http_status = 410
 
 
+class CellFailed(RopewayError):
+    """A cell that ran on another runtime failed there; it bears the name of what it failed with."""
+
+    code = "cell_failed"
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows of it: the traceback of the runtime."""
+        return list(self.facts.get("traceback") or [str(self)])
+
+
 class Refused(RopewayError):
     """Home does not allow this query."""
 
@@ -196,10 +206,23 @@ class NotKept(RopewayError):
     code = "not_kept"
 
 
+class LedgerDamaged(RopewayError):
+    """The ledger is not what was written: it can be neither read nor continued."""
+
+    code = "ledger_damaged"
+    exit_code = 3
+
+
 class MissingPackage(RopewayError):
-    """The kernel's environment lacks a package that this call needs."""
+    """The environment lacks a package that this needs: the kernel's, or the one at home."""
 
     code = "missing_package"
+
+
+class NoAccelerator(RopewayError):
+    """An accelerator was demanded, and none can be used: on the kernel's machine, or anywhere."""
+
+    code = "no_accelerator"
 
 
 class ProtocolError(RopewayError):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ V1 = "v1.kernel.websocket.jupyter.org"
 Part = bytes | memoryview
 NUMBER_BYTES = 8
 
+_CONTENT = 3
 _NAMES = ("header", "parent_header", "metadata", "content")
 
 
@@ -39,14 +41,7 @@ class Frame:
 
         Raises `ValueError` when it is no JSON object.
         """
-        try:
-            # Python kernels put odd bytes of file names through as they are.
-            found = json.loads(bytes(self.parts[index]).decode("utf-8", "replace"))
-        except RecursionError:
-            raise ValueError("a part of the message is nested too deeply") from None
-        if not isinstance(found, dict):
-            raise ValueError("a part of the message is no JSON object")
-        return found
+        return decoded(self.parts[index])
 
 
 def unpack_v1(data: Part) -> Frame:
@@ -55,12 +50,24 @@ def unpack_v1(data: Part) -> Frame:
     count = int.from_bytes(view[:8], "little")
     if count < 6 or 8 * (count + 1) > len(data):
         raise ValueError("not a v1 kernel message: its table of offsets does not fit")
-    offsets = [int.from_bytes(view[8 * i : 8 * (i + 1)], "little") for i in range(1, count + 1)]
-    if offsets != sorted(offsets) or offsets[0] != 8 * (count + 1) or offsets[-1] > len(data):
+    offsets = struct.unpack_from(f"<{count}Q", view, 8)
+    if list(offsets) != sorted(offsets) or offsets[0] != 8 * (count + 1) or offsets[-1] > len(data):
         raise ValueError("not a v1 kernel message: its offsets do not fit")
     channel = bytes(view[offsets[0] : offsets[1]]).decode("utf-8")
     pairs = itertools.pairwise(offsets[1:])
     return Frame(channel, [view[start:end] for start, end in pairs], data)
+
+
+def content_v1(data: bytes) -> bytes:
+    """The content of a v1 frame, without a look at the rest; `decoded` reads it.
+
+    Raises `ValueError`.
+    """
+    try:
+        start, end = struct.unpack_from("<QQ", data, 8 * (_CONTENT + 2))
+    except struct.error:
+        raise ValueError("not a v1 kernel message: it has no table of offsets") from None
+    return data[start:end]
 
 
 def pack_v1(frame: Frame, number: int | None = None) -> bytes:
@@ -121,10 +128,12 @@ def message(
     parent: dict[str, Any] | None = None,
     buffers: Sequence[Part] = (),
     prefix: str = "",
+    number: str = "",
 ) -> Frame:
-    """A message of our own, of the type `kind`; `prefix` marks its id as ours."""
+    """A message of our own, of the type `kind`; its id is a new one, which `prefix` marks as ours,
+    or that `number`."""
     header = {
-        "msg_id": f"{prefix}{uuid4().hex}",
+        "msg_id": number or f"{prefix}{uuid4().hex}",
         "msg_type": kind,
         "username": "ropeway",
         "session": session,
@@ -133,6 +142,18 @@ def message(
     }
     parts = [json.dumps(part).encode() for part in (header, parent or {}, {}, content)]
     return Frame(channel, [*parts, *buffers])
+
+
+def decoded(part: Part) -> dict[str, Any]:
+    """A JSON part of a message. Raises `ValueError` when it is no JSON object."""
+    try:
+        # Python kernels put odd bytes of file names through as they are.
+        found = json.loads(bytes(part).decode("utf-8", "replace"))
+    except RecursionError:
+        raise ValueError("a part of the message is nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError("a part of the message is no JSON object")
+    return found
 
 
 def _from_message(message: dict[str, Any], buffers: Sequence[Part]) -> Frame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-_TOKEN = re.compile(r"(token[=\s:]+)[^\s&'\"]{6,}", re.IGNORECASE)
+_TOKEN = re.compile(r"(token[=\s:]+)[^\s&'\"]{6,}|(/ports/[0-9]+/)[0-9a-f]{64}", re.IGNORECASE)
 
 
 class HideTokens(logging.Filter):
@@ -14,7 +14,7 @@ class HideTokens(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record; always passes it on."""
         message = record.getMessage()
-        hidden = _TOKEN.sub(r"\1…", message)
+        hidden = _TOKEN.sub(r"\1\2…", message)
         if hidden != message:
             record.msg, record.args = hidden, ()
         return True

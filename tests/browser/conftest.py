@@ -7,22 +7,24 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from playwright.sync_api import (
+    Browser,
     BrowserContext,
     Locator,
     Page,
-    Route,
+    Playwright,
     expect,
     sync_playwright,
 )
 
-from support.servers import Server, plain_jupyter
+from support.gpus import with_a_gpu
+from support.servers import Server, lent, plain_jupyter
 from support.servers import workspace as start_workspace
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -35,10 +37,13 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
+    # Whatever lies on other machines: the page must do without. A route of Playwright's would
+    # switch the browser's caches off, and each page would read JupyterLab's 7 MB anew.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 
-expect.set_options(timeout=20_000)  # the default of 5 s is too short on two busy cores
+expect.set_options(timeout=40_000)  # the default of 5 s is too short on two busy cores
 
 
 @pytest.fixture(scope="package")
@@ -80,9 +85,25 @@ def box(workspace: Server, tmp_path: Path) -> Iterator[Server]:
         disconnect(workspace, "box")
 
 
-def connect(workspace: Server, server: Server, name: str) -> None:
+@pytest.fixture
+def trainer(workspace: Server, tmp_path: Path) -> Iterator[Server]:
+    """A runtime with the agent and, by a stand-in for NVIDIA's library, a GPU of which each kernel
+    holds 3 GiB; connected as `trainer`."""
+    with lent(tmp_path, prefix=with_a_gpu(tmp_path)) as server:
+        connect(workspace, server, "trainer")
+        yield server
+        disconnect(workspace, "trainer")
+
+
+def spec(runtime: str) -> dict[str, str]:
+    """The kernelspec of a notebook that runs there."""
+    return {"name": f"{runtime}.python3", "display_name": runtime, "language": "python"}
+
+
+def connect(workspace: Server, server: Server, name: str, runtime_class: str = "") -> None:
     """Connect a server as a runtime."""
     body = {"url": server.url, "token": server.token, "name": name}
+    body |= {"runtime_class": runtime_class}
     status, answer = workspace.api("/ropeway/api/runtimes", "POST", body)
     assert status == 201, answer
 
@@ -92,34 +113,46 @@ def disconnect(workspace: Server, name: str) -> None:
     workspace.api(f"/ropeway/api/runtimes/{name}", "DELETE")
 
 
-def until(happened: Callable[[], bool]) -> None:
-    """Wait until something is so, 20 seconds at most."""
-    end = time.monotonic() + 20
+def until(happened: Callable[[], bool], seconds: float = 40) -> None:
+    """Wait until something is so, not for ever."""
+    end = time.monotonic() + seconds
     while not happened():
-        assert time.monotonic() < end, "it did not happen within 20 seconds"
+        assert time.monotonic() < end, f"it did not happen within {seconds} seconds"
         time.sleep(0.05)
 
 
 @pytest.fixture(scope="package")
-def context(workspace: Server) -> Iterator[BrowserContext]:
-    """One browser for all tests, so that the 7 MB of JupyterLab are loaded once."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        made = browser.new_context(
-            viewport={"width": 1280, "height": 800},
-            reduced_motion="reduce",
-            base_url=workspace.url,
-            extra_http_headers={"Authorization": f"token {workspace.token}"},
-        )
-        made.set_default_timeout(30_000)
-        made.route(lambda url: not url.startswith((workspace.url, "data:", "blob:")), refuse)
-        yield made
-        browser.close()
+def playwright() -> Iterator[Playwright]:
+    """What drives browsers."""
+    with sync_playwright() as running:
+        yield running
 
 
-def refuse(route: Route) -> None:
-    """Whatever lies on other machines: the page must do without."""
-    route.abort()
+@pytest.fixture(scope="package")
+def context(
+    playwright: Playwright, workspace: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BrowserContext]:
+    """One browser for all tests, with a profile: it keeps JupyterLab's 7 MB read and compiled."""
+    made = playwright.chromium.launch_persistent_context(
+        tmp_path_factory.mktemp("profile"),
+        executable_path=CHROMIUM,
+        args=ARGUMENTS,
+        viewport={"width": 1280, "height": 800},
+        reduced_motion="reduce",
+        base_url=workspace.url,
+        extra_http_headers={"Authorization": f"token {workspace.token}"},
+    )
+    made.set_default_timeout(60_000)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """Another browser, of one test alone."""
+    made = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -156,12 +189,15 @@ Open = Callable[..., Locator]
 
 @pytest.fixture
 def open_notebook(page: Page, workspace: Server) -> Open:
-    """Opens a new notebook with one cell in an app and gives its cell, its kernel being idle."""
+    """Opens a new notebook in an app and gives its first cell, its kernel being idle."""
 
-    def go(source: str, app: str = "/doc/tree", **metadata: Any) -> Locator:
+    def go(
+        source: str, app: str = "/doc/tree", more: Sequence[str] = (), **metadata: Any
+    ) -> Locator:
         # A path's kernel outlives the page that started it, so every notebook has a new name.
         name = f"n{secrets.token_hex(4)}"
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+        cells = [nbformat.v4.new_code_cell(each) for each in (source, *more)]
+        notebook = nbformat.v4.new_notebook(cells=cells)
         notebook.metadata.update(metadata)
         notebook.metadata.setdefault(
             "kernelspec", {"name": "python3", "display_name": "Python 3", "language": "python"}

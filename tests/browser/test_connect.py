@@ -27,12 +27,20 @@ def test_runs_a_cell_on_the_runtime_here(page: Page, open_notebook: Open, app: s
     assert "GiB" in (ram.get_attribute("aria-valuetext") or "")
 
 
-def add_runtime(page: Page, url: str, token: str = "", name: str = "") -> Locator:
-    """Fill in the dialog and press Connect; gives the dialog."""
+def fill_in(page: Page, url: str) -> Locator:
+    """Open the dialog and give it a URL; gives the dialog."""
     page.get_by_role("button", name="Runtime:").click()
     page.get_by_role("menuitem", name="Add a runtime…").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("URL of its Jupyter server").fill(url)
+    field = dialog.get_by_label("URL of its Jupyter server")
+    expect(field).to_be_focused()  # what is typed before that goes astray
+    field.fill(url)
+    return dialog
+
+
+def add_runtime(page: Page, url: str, token: str = "", name: str = "") -> Locator:
+    """Fill in the dialog and press Connect; gives the dialog."""
+    dialog = fill_in(page, url)
     dialog.get_by_label("Token", exact=True).fill(token)
     dialog.get_by_label("Name", exact=True).fill(name)
     dialog.get_by_role("button", name="Connect").click()
@@ -64,6 +72,25 @@ def test_adds_a_server_by_its_url_and_runs_the_notebook_there(
         disconnect(workspace, "gpu")
 
 
+def test_says_whose_machine_a_runtime_is(
+    page: Page, open_notebook: Open, workspace: Server, plain: Server
+) -> None:
+    """The dialog can be told whose machine it is, and the list of runtimes says so."""
+    open_notebook("1")
+    dialog = fill_in(page, f"{plain.url}/?token={plain.token}")
+    dialog.get_by_label("Name", exact=True).fill("rented")
+    dialog.get_by_label("Whose machine is it?").select_option("public")
+    dialog.get_by_label("Use it in this notebook").uncheck()
+    try:
+        dialog.get_by_role("button", name="Connect").click()
+        expect(dialog).to_be_hidden()
+        page.get_by_role("button", name="Runtime:").click()
+        page.get_by_role("menuitem", name="Manage runtimes and sessions…").click()
+        expect(dialog.get_by_role("region", name="rented")).to_contain_text("class public")
+    finally:
+        disconnect(workspace, "rented")
+
+
 def text_of(answer: Response) -> str:
     """What an answer says, headers too; redirects and aborted answers have no text."""
     if "/ropeway/api/" not in answer.url and "/api/" not in answer.url:
@@ -87,6 +114,25 @@ def test_a_wrong_token_is_explained_and_the_fields_stay(
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(page.get_by_role("button", name="Runtime: here connected", exact=True)).to_be_focused()
+
+
+def test_asks_colab_for_a_vm(page: Page, open_notebook: Open) -> None:
+    """For the word colab it asks which hardware and when to give it back, and says what has to be
+    done in a terminal first."""
+    open_notebook("1")
+    dialog = fill_in(page, "colab")
+    expect(dialog.get_by_label("Token", exact=True)).to_be_hidden()
+    dialog.get_by_label("Hardware").select_option("T4")
+    dialog.get_by_label("Give back when idle").select_option("30m")
+    with page.expect_request(
+        lambda asked: asked.method == "POST" and "/attempts" in asked.url
+    ) as sent:
+        dialog.get_by_role("button", name="Connect").click()
+    assert sent.value.post_data_json["options"] == {"gpu": "T4", "stop_idle": "30m"}
+    expect(dialog.locator(".rw-Problem-message")).to_contain_text("terms")
+    expect(dialog.locator(".rw-Problem-hint")).to_contain_text("ropeway connect colab")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
 
 
 def test_pins_the_certificate_of_a_runtime(

@@ -49,7 +49,7 @@ def test_a_model_is_trained_elsewhere_on_data_from_home(
     notebook = page.locator(PANEL)
     outputs = notebook.locator(".jp-OutputArea-output")
     expect(outputs.filter(has_text="area under the ROC curve")).to_be_visible(timeout=60_000)
-    expect(notebook.locator(".jp-RenderedImage img")).to_be_visible(timeout=30_000)
+    expect(notebook.locator(".jp-RenderedImage img")).to_be_visible(timeout=60_000)
     expect(outputs.filter(has_text="crossed")).to_contain_text("rows")
     page.evaluate("window.jupyterapp.shell.currentWidget.context.save()")
     saved = nbformat.read(workspace.root / example, 4)

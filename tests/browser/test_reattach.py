@@ -28,8 +28,8 @@ def test_a_reloaded_page_shows_what_was_said_and_goes_on(
     output = cell.locator(".jp-OutputArea-output")
     expect(output).to_contain_text("5\n")
     page.reload()
-    expect(output).to_contain_text("40\n", timeout=30_000)
-    expect(cell.locator(".jp-InputPrompt")).to_have_text("[1]:", timeout=30_000)
+    expect(output).to_contain_text("40\n", timeout=60_000)
+    expect(cell.locator(".jp-InputPrompt")).to_have_text("[1]:", timeout=60_000)
     assert output.inner_text().split() == [str(number) for number in range(80)]
 
 
@@ -41,10 +41,10 @@ def test_a_question_is_asked_again(page: Page, open_notebook: Open) -> None:
     expect(cell.locator(".jp-Stdin-input")).to_be_visible()
     page.reload()
     box = cell.locator(".jp-Stdin-input")
-    expect(box).to_be_visible(timeout=30_000)
+    expect(box).to_be_visible(timeout=60_000)
     box.fill("Ada")
     box.press("Enter")
-    expect(cell.locator(".jp-OutputArea")).to_contain_text("Hello Ada", timeout=30_000)
+    expect(cell.locator(".jp-OutputArea")).to_contain_text("Hello Ada", timeout=60_000)
     expect(cell.locator(".jp-InputPrompt")).to_have_text("[1]:")
 
 

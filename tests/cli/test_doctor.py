@@ -74,7 +74,7 @@ def test_a_runtime_that_is_away(place: Path, tmp_path: Path) -> None:
     assert ran.returncode == 3
     lines = ran.stdout.splitlines()
     assert lines[0].split() == ["RUNTIME", "STATE", "SERVER", "KERNEL", "DATA"]
-    assert any(line.startswith("here") and "direct" in line for line in lines)
+    assert any(line.startswith("here") and "connected" in line for line in lines)
     assert any(line.startswith("far") and "unreachable" in line for line in lines)
     problem = next(i for i, line in enumerate(lines) if line.startswith("far: "))
     assert "cannot be reached: connection refused" in lines[problem]

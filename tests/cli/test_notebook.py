@@ -195,11 +195,43 @@ def test_code_runs_and_prints_as_it_goes(place: Path) -> None:
     assert "2\n" in ran.stderr
 
 
+def test_progress_is_not_what_the_code_prints(place: Path) -> None:
+    """The line that tells how far data is goes beside what exec prints, to standard error."""
+    code = "import ropeway as rw, ropeway.kernel.progress as p; p._SHOW_AFTER = p._REFRESH = 0\n"
+    code += "print(rw.sql('select 7 a').df().a[0])"
+    ran = call(place, "exec", "--on", "gpu", code)
+    assert ran.stdout == "7\n"
+    assert "received" in ran.stderr or "receiving" in ran.stderr or "waiting" in ran.stderr
+
+
 def test_code_comes_from_standard_input(place: Path) -> None:
     """Without code exec runs what comes on standard input; a failure ends with 1."""
     ran = call(place, "exec", "--on", "gpu", stdin="print('from a file')\n1 / 0\n")
     assert (ran.returncode, ran.stdout) == (1, "from a file\n")
     assert "ZeroDivisionError" in ran.stderr
+
+
+def test_data_is_asked_for_and_results_come_home(place: Path) -> None:
+    """A notebook on another machine asks home, by a magic too, streams, and puts its result there,
+    where the shell and the next query find it."""
+    (place / "sales.csv").write_text("region,amount\n" + "n,1\ns,2\n" * 1000)
+    assert call(place, "data", "add", "sales", "sales.csv").returncode == 0
+    notebook(
+        place,
+        "low = 1\nimport ropeway as rw; print(rw.road())",
+        "%%sql some <<\nselect region, amount from sales where amount > $low",
+        "print(len(some), sum(b.num_rows for b in rw.sql('select * from sales').batches()))",
+        "rw.put(some.df().assign(score=lambda t: t.amount * 2), 'scores')",
+        "t = rw.table('scores'); print(t.score.sum().execute())",
+    )
+    ran = call(place, "run", "a.ipynb", "--on", "gpu")
+    assert ran.returncode == 0, ran.stderr
+    cells = nbformat.read(place / "a.ipynb", 4).cells
+    said = ["".join(o.get("text", "") for o in cell.outputs) for cell in cells]
+    assert (said[0], said[2], said[4]) == ("in-band\n", "1000 2000\n", "4000\n")
+    sql = "select count(*) n, sum(score) s from scores"
+    found = call(place, "data", "query", sql, "--format", "json")
+    assert json.loads(found.stdout) == {"n": 1000, "s": 4000}
 
 
 def test_runtimes_are_listed(place: Path, gpu: Server) -> None:
@@ -219,3 +251,36 @@ def test_no_process_is_left_behind(place: Path) -> None:
     assert call(place, "run", "a.ipynb").returncode == 0
     listed = subprocess.run(["ps", "axwwo", "args"], capture_output=True, text=True).stdout
     assert str(place.parent / "home") not in listed
+
+
+def test_a_notebook_of_colab_has_files_secrets_and_the_drive(place: Path, gpu: Server) -> None:
+    """Without a page, cells that ask for files get those that were given, on another runtime too;
+    what they hand out lands beside the output, a secret is read once it was allowed, and
+    what a cell wrote to the drive is at home when the run ends."""
+    (place / "people.csv").write_text("ann")
+    (place / "drive").mkdir()
+    (place / "drive" / "names.txt").write_text("ann")
+    (place / "ropeway.toml").write_text('[drive]\nfolder = "drive"\nfarthest = "public"\n')
+    notebook(
+        place,
+        f"%cd {gpu.root}\nfrom google.colab import files, userdata\nprint(files.upload('up'))",
+        "open('scores.txt', 'w').write('42'); files.download('scores.txt')",
+        "print(len(userdata.get('KEY')))",
+        "from google.colab import drive; drive.mount('colab-drive')\n"
+        "with open('colab-drive/My Drive/names.txt', 'a') as f: f.write(' and bob')",
+        "files.upload()",
+    )
+    assert call(place, "secrets", "set", "KEY", stdin="value\n").returncode == 0
+    given = ("run", "a.ipynb", "--on", "gpu", "-o", "b.ipynb", "--upload", "people.csv")
+    allowed = call(place, "secrets", "allow", "KEY", "a.ipynb", "--class", "public")
+    assert allowed.returncode == 0, allowed.stderr
+    missing = call(place, *given[:-1], "nowhere.csv")
+    assert (missing.returncode, "There is no file nowhere.csv" in missing.stderr) == (2, True)
+    ran = call(place, *given)
+    uploaded, _, secret, _, asked = outputs(place / "b.ipynb")
+    assert "{'up/people.csv': b'ann'}" in str(uploaded)
+    assert secret[0]["text"] == "5\n"
+    assert (place / "drive" / "names.txt").read_text() == "ann and bob"
+    assert "none is left" in str(asked)
+    assert ran.stderr.count("Downloaded") == 1
+    assert (place / "b-downloads" / "scores.txt").read_text() == "42"

@@ -19,7 +19,8 @@ from support.servers import clean_environment, plain_jupyter, workspace
 
 
 def test_it_starts_serves_and_stops(tmp_path: Path) -> None:
-    """One command brings page, welcome notebook and runtime; Ctrl-C ends all of it with 0."""
+    """One command brings page, welcome notebook and runtime; Ctrl-C ends all of it with 0, also
+    after a kernel could not be started."""
     with workspace(tmp_path / "home", tmp_path / "files") as work:
         names = [entry["name"] for entry in work.api("/api/contents")[1]["content"]]
         assert names == ["Welcome to Ropeway.ipynb"]
@@ -27,6 +28,7 @@ def test_it_starts_serves_and_stops(tmp_path: Path) -> None:
         assert "/doc/tree/Welcome%20to%20Ropeway.ipynb?token=" in said
         (runtime,) = work.api("/ropeway/api/runtimes")[1]["runtimes"]
         assert (runtime["name"], runtime["state"]) == ("here", "connected")
+        assert work.api("/api/kernels", "POST", {"name": "nothing"})[0] >= 400
         work.api("/api/kernels", "POST", {"name": "python3"})
         assert work.stop() == 0
     listed = subprocess.run(["ps", "axwwo", "args"], capture_output=True, text=True).stdout

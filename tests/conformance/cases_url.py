@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, ClassVar
 
 from conformance.case import Case
 from support.servers import Server, lent, plain_jupyter
+
+_spare: dict[type[Case], tuple[Server, ExitStack]] = {}
+"""Servers that a test has left well: the next one goes on with them."""
+
+
+def end_spare() -> None:
+    """Stop them."""
+    while _spare:
+        _spare.popitem()[1][1].close()
 
 
 class PlainServer(Case):
@@ -20,18 +29,26 @@ class PlainServer(Case):
     server: Server
 
     def start(self) -> None:
-        """Start the server."""
-        self._stack = ExitStack()
-        python = str(self.ground or sys.executable)
-        made = plain_jupyter(
-            self.folder / "there", base_url=self.base_url, kind=self.server_kind, python=python
-        )
-        self.server = self._stack.enter_context(made)
+        """Start the server, unless a test before left it well."""
+        self.server, self._stack = _spare.pop(type(self), None) or self._started()
         self.text, self.token = self.server.url, self.server.token
 
+    def _started(self) -> tuple[Server, ExitStack]:
+        stack = ExitStack()
+        return stack.enter_context(self._serving()), stack
+
+    def _serving(self) -> AbstractContextManager[Server]:
+        python = str(self.ground or sys.executable)
+        return plain_jupyter(
+            self.folder / "there", base_url=self.base_url, kind=self.server_kind, python=python
+        )
+
     def end(self) -> None:
-        """Stop the server."""
-        self._stack.close()
+        """Leave the server to the next test, if it runs."""
+        if self.server.process.poll() is None:
+            _spare[type(self)] = self.server, self._stack
+        else:
+            self._stack.close()
 
     def drop(self) -> None:
         """The server keeps its port and says nothing."""
@@ -61,13 +78,14 @@ class KernelGateway(PlainServer):
 class PinnedServer(PlainServer):
     """A runtime with a certificate of its own, known by its fingerprint."""
 
-    def start(self) -> None:
-        """Start the server."""
-        self._stack = ExitStack()
+    def _serving(self) -> AbstractContextManager[Server]:
         there = self.folder / "there"
         there.mkdir()
-        self.server = self._stack.enter_context(lent(there, "--tls", "self-signed"))
-        self.text, self.token = self.server.url, self.server.token
+        return lent(there, "--tls", "self-signed")
+
+    def start(self) -> None:
+        """Start the server."""
+        super().start()
         found = re.search(r"sha256:[0-9A-F:]{95}", self.server.state["said"])
         assert found is not None
         self.options = {"fingerprint": found[0]}

@@ -165,6 +165,7 @@ async def test_what_the_hub_stopped_stays_stopped_until_asked(hub: Hub, tmp_path
         assert hub.api(f"users/{user}/servers/gpu", "DELETE", token=token)[0] in (202, 204)
         await until(lambda: runtime.state == "stopped")
         assert "`ropeway start gpu`" in runtime.detail
+        await until(lambda: hub.server(user, "gpu") is None)
         await asyncio.sleep(1)
         assert (runtime.state, hub.server(user, "gpu")) == ("stopped", None)
     finally:

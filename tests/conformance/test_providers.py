@@ -15,10 +15,17 @@ from conformance.case import Case
 from conformance.cases_hub import HubServer
 from conformance.cases_joined import JoinedRuntime
 from conformance.cases_ssh import SshMachine
-from conformance.cases_url import EnterpriseGateway, KernelGateway, PinnedServer, PlainServer
+from conformance.cases_url import (
+    EnterpriseGateway,
+    KernelGateway,
+    PinnedServer,
+    PlainServer,
+    end_spare,
+)
 from ropeway import config
 from ropeway.errors import BadInput, RopewayError
 from ropeway.workspace import headless
+from ropeway.workspace.choice import choose_kernel
 from ropeway.workspace.connect import check_and_remember
 from ropeway.workspace.home import Home
 from ropeway.workspace.provisioner import RuntimeProvisioner
@@ -36,6 +43,13 @@ CASES = (
 )
 TRUTH_SECONDS = 15
 """Both sides tell the truth about a link within this time."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def spare_servers() -> Iterator[None]:
+    """What tests leave to one another ends with the last of them."""
+    yield
+    end_spare()
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.__name__)
@@ -76,10 +90,11 @@ class Notebook:
 
     def __init__(self, manager: Any) -> None:
         self.manager = manager
+        self.said: list[str] = []
 
     async def run(self, code: str) -> str:
         """Run a cell; returns what it printed, and the error it ended with."""
-        said: list[str] = []
+        said = self.said = []
 
         def hear(message: dict[str, Any]) -> None:
             if message["msg_type"] == "stream":
@@ -93,7 +108,7 @@ class Notebook:
 async def a_kernel(home: Home) -> AsyncIterator[Notebook]:
     """A kernel on `far`."""
     async with AsyncExitStack() as stack:
-        kernel = await headless.choose_kernel(home, "far", None)
+        kernel = await choose_kernel(home.registry, "far", None)
         manager = await stack.enter_async_context(headless.running_kernel(home, kernel, home.root))
         yield Notebook(manager)
 
@@ -155,7 +170,7 @@ async def test_an_interrupt_arrives(case: Case, tmp_path: Path) -> None:
         await notebook.run("x = 1")
         code = "import time\nprint('on', flush=True)\nfor _ in range(600): time.sleep(0.1)"
         ran = asyncio.create_task(notebook.run(code))
-        await asyncio.sleep(2)
+        await until(lambda: "on\n" in notebook.said)
         await notebook.manager.interrupt_kernel()
         async with asyncio.timeout(TRUTH_SECONDS):
             assert "KeyboardInterrupt" in await ran
@@ -184,7 +199,7 @@ async def test_a_runtime_that_vanished_is_told(case: Case, tmp_path: Path) -> No
         case.vanish()
         await until(lambda: runtime.state != "connected")
         with pytest.raises(RopewayError, match="far"):
-            await headless.choose_kernel(home, "far", None)
+            await choose_kernel(home.registry, "far", None)
 
 
 async def test_bad_credentials_are_refused(case: Case, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from ropeway.data.grants import Grants
 from ropeway.errors import BadInput, TokenRefused
 
 KEY = bytes(range(32))
-GRANT = Grant("0123456789abcdef" * 2, "gpu", "k1")
+GRANT = Grant("0123456789abcdef" * 2, "gpu", "k1", "own")
 
 
 def signed(told: object, key: bytes = KEY) -> str:
@@ -35,7 +35,7 @@ def signed(told: object, key: bytes = KEY) -> str:
 def test_a_grant_comes_back_as_it_was_signed() -> None:
     """What home signed it reads again, runtime and kernel included."""
     assert read(sign(GRANT, KEY), KEY) == GRANT
-    odd = Grant(GRANT.id, "gpü.", "k " * 20)
+    odd = Grant(GRANT.id, "gpü.", "k " * 20, "own")
     assert read(sign(odd, KEY), KEY) == odd
 
 
@@ -97,7 +97,7 @@ def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
 def test_a_grant_counts_until_it_is_taken_back(tmp_path: Path) -> None:
     """Given, it counts for whoever shares the folder; taken back, for nobody."""
     home, service = Grants(tmp_path / "grants"), Grants(tmp_path / "grants")
-    held = home.give("gpu", "k1")
+    held = home.give("gpu", "k1", "own")
     found = service.check(held.text)
     assert (found.runtime, found.kernel) == ("gpu", "k1")
     assert Grants(tmp_path / "grants").check(held.text) == found
@@ -112,7 +112,7 @@ def test_a_grant_counts_until_it_is_taken_back(tmp_path: Path) -> None:
 def test_a_grant_that_was_signed_but_never_given_is_refused(tmp_path: Path) -> None:
     """The key alone opens nothing."""
     grants = Grants(tmp_path / "grants")
-    forged = Grant(uuid.uuid4().hex, "gpu", "k1")
+    forged = Grant(uuid.uuid4().hex, "gpu", "k1", "own")
     with pytest.raises(TokenRefused):
         grants.check(sign(forged, grants._key))
 
@@ -139,7 +139,7 @@ def test_a_process_that_is_killed_takes_its_grants_along(tmp_path: Path) -> None
     """The grants of a workspace that was killed count no more, and the next one sweeps them up."""
     code = (
         "import sys, pathlib; from ropeway.data.grants import Grants\n"
-        f"held = Grants(pathlib.Path({str(tmp_path / 'grants')!r})).give('gpu', 'k1')\n"
+        f"held = Grants(pathlib.Path({str(tmp_path / 'grants')!r})).give('gpu', 'k1', 'own')\n"
         "print(held.text, flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -153,6 +153,6 @@ def test_a_process_that_is_killed_takes_its_grants_along(tmp_path: Path) -> None
         process.wait(10)
     with pytest.raises(TokenRefused):
         grants.check(text)
-    held = grants.give("gpu", "k2")
+    held = grants.give("gpu", "k2", "own")
     assert len(list((tmp_path / "grants").glob("*.grant"))) == 1
     held.take_back()

@@ -17,11 +17,12 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from ropeway.data import http
+from ropeway.data import body, http
 from ropeway.data.grants import Given
+from ropeway.data.putting import Putting
 from ropeway.data.query import Home
 from ropeway.errors import Refused
-from ropeway.wire import Query
+from ropeway.wire import Crossing, Put, Query, to_json
 from ropeway.workspace.data_service import DataService
 from ropeway.workspace.door import Door
 
@@ -59,7 +60,8 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
         data = DataService(root)
     door = Door(data)
     await door.open()
-    yield Place(data, door, data.grants.give("gpu", "ann"), data.grants.give("gpu", "bob"))
+    ann, bob = (data.grants.give("gpu", name, "own") for name in ("ann", "bob"))
+    yield Place(data, door, ann, bob)
     await door.aclose()
     await data.stop()
 
@@ -131,7 +133,7 @@ async def test_the_engine_hears_the_grants_kernel(
     """What reaches the only road to an engine names the grant's runtime and kernel."""
     asked: list[Query] = []
 
-    def prepare(self: Home, query: Query) -> Any:
+    def prepare(self: Home, query: Query, watch: Any) -> Any:
         asked.append(query)
         raise Refused("No.")
 
@@ -166,7 +168,7 @@ async def test_a_door_that_is_added_later_opens_to_no_grant(
 
 async def test_after_the_kernel_ended_its_grant_opens_nothing(place: Place) -> None:
     """A grant that was taken back is refused everywhere, and what ran with it is stopped."""
-    held = place.data.grants.give("gpu", "gone")
+    held = place.data.grants.give("gpu", "gone", "own")
     async with running(place, held) as number:
         held.take_back()
         async with asyncio.timeout(10):
@@ -181,7 +183,7 @@ async def test_after_the_kernel_ended_its_grant_opens_nothing(place: Place) -> N
 
 async def test_a_query_that_still_thinks_ends_with_its_grant(place: Place) -> None:
     """Taken back before the first row, a grant's query is answered with 401."""
-    held = place.data.grants.give("gpu", "thinks")
+    held = place.data.grants.give("gpu", "thinks", "own")
     sql = "select sum(a.range * b.range) from range(9999999) a, range(99999) b"
     async with place.client(held.text) as client:
         asked = asyncio.create_task(client.post("/v1/query", json={"sql": sql}))
@@ -259,7 +261,7 @@ async def test_a_body_that_dribbles_in_has_its_time(
     place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A request whose body does not arrive in time is given up."""
-    monkeypatch.setattr(http, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(body, "SECONDS", 0.3)
     app = http.App(Home(tmp_path), "token", place.data.grants)
     sent: list[Any] = []
 
@@ -276,6 +278,67 @@ async def test_a_body_that_dribbles_in_has_its_time(
     await app(scope, receive, send)
     assert time.monotonic() - began < 3
     assert sent[0]["status"] == 400
+    app.close()
+
+
+def put_scope(place: Place, name: str) -> dict[str, Any]:
+    words = [(b"authorization", f"Bearer {place.ann.text}".encode())]
+    told = b"if_exists=error&runtime=here&kernel=bob&name=other"
+    return {
+        "type": "http", "method": "POST", "path": f"/v1/put/{name}", "headers": words,
+        "query_string": told,
+    }  # fmt: skip
+
+
+async def test_a_put_is_the_grants_whatever_it_says(place: Place, tmp_path: Path) -> None:
+    """Runtime and kernel of a put are the grant's; what decides sees no others."""
+    seen: list[Put] = []
+    sent: list[Any] = []
+
+    class Strict(Home):
+        def putting(self, put: Put) -> Putting:
+            seen.append(put)
+            raise Refused("The policy shows nothing of it.")
+
+    app = http.App(Strict(tmp_path), "token", place.data.grants)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(put_scope(place, "scores"), receive, send)
+    assert seen == [Put("scores", "error", "gpu", "ann", "own", road="direct")]
+    assert sent[0]["status"] == 403
+    assert not (tmp_path / ".ropeway").exists()
+    app.close()
+
+
+async def test_a_put_ends_with_its_grant(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that is on its way when its kernel ends is dropped."""
+    monkeypatch.setattr(http, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(body, "DRAIN", 0.1)
+    cut = place.data.grants.give("gpu", "ann", "own")
+    app = http.App(Home(tmp_path), "token", place.data.grants)
+    scope = put_scope(place, "scores")
+    scope["headers"] = [(b"authorization", f"Bearer {cut.text}".encode())]
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.2)
+        cut.take_back()
+        return {"type": "http.request", "body": b"", "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async with asyncio.timeout(20):
+        await app(scope, receive, send)
+    assert sent[0]["status"] == 401
+    assert list((tmp_path / ".ropeway/put/scores").iterdir()) == []
     app.close()
 
 
@@ -309,3 +372,22 @@ async def test_slow_callers_do_not_shut_others_out(place: Place) -> None:
     finally:
         for each in slow:
             each.close()
+
+
+async def test_a_value_is_its_receivers_alone(place: Place) -> None:
+    """A kernel cannot open a crossing, nor send or receive in another one's; in its own it can."""
+    crossing = Crossing("c1", "send", "df", "ann", "gpu", "bob", "gpu", "own")
+    async with place.client(place.ann.text) as ann, place.client(place.bob.text) as bob:
+        opened = await ann.post("/v1/crossings", json=to_json(crossing))
+        assert opened.status_code == 404
+        await place.data.cross(crossing)
+        for client, method in ((bob, "POST"), (ann, "GET")):
+            answer = await client.request(method, "/v1/crossings/c1?kernel=ann", content=b"x")
+            assert answer.status_code == 404
+        assert (await ann.delete("/v1/crossings/c1")).status_code == 404
+        came = asyncio.create_task(bob.get("/v1/crossings/c1"))
+        assert (await ann.post("/v1/crossings/c1?type=int", content=b"value")).json() == {
+            "bytes": 5
+        }
+        assert (await came).content == b"value"
+    await place.data.crossed("c1")

@@ -6,6 +6,7 @@ import gzip
 import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,12 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def home(root: Path) -> Iterator[Home]:
+    with Home(root) as made:
+        yield made
+
+
 def test_every_kind_of_file_is_a_table(tmp_path: Path) -> None:
     """CSV, TSV, JSON, NDJSON, Parquet, compressed ones, folders and globs answer alike."""
     rows = [{"k": "a", "v": 1}, {"k": "b", "v": 2}]
@@ -52,14 +59,13 @@ def test_every_kind_of_file_is_a_table(tmp_path: Path) -> None:
     sources = ["c.csv", "t.tsv", "z.csv.gz", "j.json", "n.ndjson", "p.parquet", "d", "d/*.csv"]
     for number, source in enumerate(sources):
         catalog.add(tmp_path, f"t{number}", source)
-    home = Home(tmp_path)
-    for number, source in enumerate(sources):
-        assert ask(home, f"select k, v from t{number} order by k") == rows, source
+    with Home(tmp_path) as home:
+        for number, source in enumerate(sources):
+            assert ask(home, f"select k, v from t{number} order by k") == rows, source
 
 
-def test_parameters_are_bound_not_pasted(root: Path) -> None:
+def test_parameters_are_bound_not_pasted(root: Path, home: Home) -> None:
     """A parameter is a value, whatever its text says."""
-    home = Home(root)
     assert ask(home, "select count(*) n from sales where amount > $low", low=89) == [{"n": 10}]
     trick = "n' or true --"
     assert ask(home, "select count(*) n from sales where region = $r", r=trick) == [{"n": 0}]
@@ -69,9 +75,8 @@ def test_parameters_are_bound_not_pasted(root: Path) -> None:
         ask(home, "select $low", low=1, high=2)
 
 
-def test_what_changed_counts_from_the_next_query(root: Path) -> None:
+def test_what_changed_counts_from_the_next_query(root: Path, home: Home) -> None:
     """Added, changed and removed datasets and files are seen without a restart."""
-    home = Home(root)
     assert ask(home, "select count(*) n from sales") == [{"n": 100}]
     (root / "sales.csv").write_text("other\n1\n2\n")
     os.utime(root / "sales.csv", ns=(1, 1))
@@ -83,12 +88,11 @@ def test_what_changed_counts_from_the_next_query(root: Path) -> None:
         ask(home, "select 1 from more")
 
 
-def test_a_broken_dataset_hinders_no_other(root: Path) -> None:
+def test_a_broken_dataset_hinders_no_other(root: Path, home: Home) -> None:
     """One whose files vanished is listed with what is wrong; the rest is answered."""
     (root / "gone.csv").write_text("a\n1\n")
     catalog.add(root, "gone", "gone.csv")
     (root / "gone.csv").unlink()
-    home = Home(root)
     assert ask(home, "select count(*) n from sales") == [{"n": 100}]
     listed = {each.name: each.error for each in home.datasets()}
     assert listed["sales"] == ""
@@ -97,9 +101,9 @@ def test_a_broken_dataset_hinders_no_other(root: Path) -> None:
         ask(home, "select * from gone")
 
 
-def test_the_summary_counts(root: Path) -> None:
+def test_the_summary_counts(root: Path, home: Home) -> None:
     """Rows, bytes read by the engine, bytes sent, seconds, columns and a preview are told."""
-    answer = Home(root).prepare(Query("select region, amount from sales order by amount"))
+    answer = home.prepare(Query("select region, amount from sales order by amount"))
     sent = sum(len(chunk) for chunk in answer)
     told = answer.summary()
     assert told.state == "done"
@@ -111,9 +115,9 @@ def test_the_summary_counts(root: Path) -> None:
     assert told.preview[1] == ("s", "1")
 
 
-def test_an_empty_result_has_its_columns(root: Path) -> None:
+def test_an_empty_result_has_its_columns(root: Path, home: Home) -> None:
     """A result without rows is a valid stream with a schema."""
-    answer = Home(root).prepare(Query("select region from sales where false"))
+    answer = home.prepare(Query("select region from sales where false"))
     table = pa.ipc.open_stream(b"".join(answer)).read_all()
     assert (table.num_rows, table.column_names) == (0, ["region"])
 
@@ -131,27 +135,26 @@ def test_an_empty_result_has_its_columns(root: Path) -> None:
         "select * from sales where amount > '2024'::date",
     ],
 )
-def test_errors_tell_no_path(root: Path, sql: str) -> None:
+def test_errors_tell_no_path(root: Path, home: Home, sql: str) -> None:
     """Whatever the engine says, no path of home is in what leaves it."""
     with pytest.raises(RopewayError) as caught:
-        ask(Home(root), sql)
+        ask(home, sql)
     assert str(root) not in str(caught.value.to_json())
     assert "sales.csv" not in str(caught.value.to_json())
 
 
-def test_a_broken_line_tells_neither_path_nor_line(root: Path) -> None:
+def test_a_broken_line_tells_neither_path_nor_line(root: Path, home: Home) -> None:
     """An error while the file is read quotes nothing of it."""
     with (root / "sales.csv").open("a") as file:
         file.write("x,1\n" * 30_000 + "secret,value,too,many\n")
     with pytest.raises(QueryFailed) as caught:
-        ask(Home(root), "select sum(amount) from sales")
+        ask(home, "select sum(amount) from sales")
     assert "secret" not in str(caught.value.to_json())
     assert "sales.csv" not in str(caught.value.to_json())
 
 
-def test_cancel_stops_the_engine(root: Path) -> None:
+def test_cancel_stops_the_engine(root: Path, home: Home) -> None:
     """A long query ends soon after `cancel`, and its lane serves the next one."""
-    home = Home(root, lanes=1)
     answer = home.prepare(
         Query("select sum(a.range * b.range) from range(9999999) a, range(99999) b")
     )
@@ -166,14 +169,17 @@ def test_cancel_stops_the_engine(root: Path) -> None:
     assert ask(home, "select 1 a") == [{"a": 1}]
 
 
-def test_low_cardinality_text_crosses_as_a_dictionary(root: Path) -> None:
-    """A text column with few values is sent as a dictionary, others as they are."""
-    answer = Home(root).prepare(
-        Query(
-            "select case range % 3 when 0 then 'a' else 'b' end few, hash(range)::text many"
-            " from range(10000)"
-        )
+@pytest.mark.parametrize(("runtime_class", "packed"), [("own", True), ("here", False)])
+def test_low_cardinality_text_crosses_as_a_dictionary(
+    home: Home, runtime_class: str, packed: bool
+) -> None:
+    """A text column with few values is sent as a dictionary, others as they are; on this machine
+    all are sent as they are."""
+    sql = (
+        "select case range % 3 when 0 then 'a' else 'b' end few, hash(range)::text many"
+        " from range(10000)"
     )
+    answer = home.prepare(Query(sql, runtime_class=runtime_class))
     schema = pa.ipc.open_stream(b"".join(answer)).schema
-    assert pa.types.is_dictionary(schema.field("few").type)
+    assert pa.types.is_dictionary(schema.field("few").type) == packed
     assert schema.field("many").type == pa.string()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from support.proxy import HOST
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -25,6 +29,18 @@ class Page:
     def is_generated(self) -> bool:
         """Whether `docs/generate.py` wrote it."""
         return self.text.startswith("<!-- Written by docs/generate.py")
+
+
+@pytest.fixture
+def example_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name that the guide uses leads to this machine."""
+    real = socket.getaddrinfo
+
+    def resolve(host: Any, *rest: Any, **more: Any) -> Any:
+        named = host in (HOST, HOST.encode())
+        return real("127.0.0.1" if named else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
 
 @pytest.fixture(scope="session")

@@ -103,8 +103,10 @@ def test_every_endpoint_is_in_the_reference(pages: list[Any]) -> None:
     text = _reference(pages, "rest")
     for pattern, handler in HANDLERS:
         path = pattern.replace("([a-z0-9-]+)", "NAME").replace("([0-9A-Za-z-]+)", "ID")
-        path = path.replace("([0-9]{1,18})", "ID")
+        path = path.replace("([0-9]{1,18})", "ID").replace("([0-9]{1,5})", "PORT")
         path = path.replace("([0-9A-Za-z_-]+)", "REQUEST")
+        path = path.replace("([a-z0-9_]+)", "NAME").replace("([0-9a-f]+)", "ID")
+        path = path.replace("([A-Za-z0-9_.-]+)", "SECRET")
         for method in ("get", "post", "put", "patch", "delete"):
             if method in vars(handler):
                 assert f"`{method.upper()} {path}`" in text

@@ -1,9 +1,13 @@
-"""A real ipykernel, and the road between it and home as a workspace's bridge makes it."""
+"""A real ipykernel, and the road between it and home as a workspace's bridge makes it.
+
+`ROPEWAY_TEST_KERNEL` names the Python that the kernel runs on, with the packages that it has.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -16,19 +20,23 @@ import pytest_asyncio
 from jupyter_client.manager import AsyncKernelManager
 
 from ropeway import wire
+from ropeway.data.grants import Given
+from ropeway.kernel.progress import MARK
+from ropeway.workspace.colab import REQUEST_TYPE, Answer, Asker, ColabRequests
 from ropeway.workspace.data_service import DataService
+from ropeway.workspace.door import Door
 from ropeway.workspace.inband import InBand
-from ropeway.workspace.sdk import bootstrap_code
+from ropeway.workspace.sdk import bootstrap_code, road_code
 
 
 @dataclass
 class Ran:
-    """What a cell left behind."""
+    """What a cell left behind; how far it was on the way is `progress`."""
 
     text: str = ""
     errors: list[str] = field(default_factory=list)
     shown: list[dict[str, Any]] = field(default_factory=list)
-    updates: list[dict[str, Any]] = field(default_factory=list)
+    progress: list[dict[str, Any]] = field(default_factory=list)
     execution_count: int | None = None
 
     def ok(self) -> Ran:
@@ -46,7 +54,23 @@ class Notebook:
         self.requests: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any]] = []
         self.deaf = False
-        self.in_band = InBand(service, "here", "k1", self.reply)
+        self.in_band = InBand(
+            service,
+            "here",
+            "k1",
+            self.reply,
+            beside=self.beside,
+            runtime_class="here",
+            asking=lambda: ("train.ipynb", "c1"),
+        )
+        self.answered: dict[str, Answer] = {}
+        """What `google.colab` asks of home, by type; no page is there for the rest."""
+        self.colab = ColabRequests(
+            self.answered,
+            self.reply,
+            lambda: Asker("k1", "here", "here", "train.ipynb", "c1"),
+            lambda: False,
+        )
         self._waiting: dict[str, tuple[Ran, asyncio.Event]] = {}
 
     async def start(self) -> None:
@@ -61,10 +85,14 @@ class Notebook:
         await self.manager.shutdown_kernel(now=True)
 
     async def reply(self, content: dict[str, Any], buffers: list[bytes]) -> None:
-        if isinstance(content["value"], dict):
+        if "ropeway" in content["value"]:
             self.answers.append(content["value"]["ropeway"])
         message = self.client.session.msg("input_reply", content)
         self.client.session.send(self.client.stdin_channel.socket, message, buffers=buffers)
+
+    async def beside(self, content: dict[str, Any], buffers: list[bytes]) -> None:
+        message = self.client.session.msg(wire.REPLY_TYPE, content)
+        self.client.session.send(self.client.control_channel.socket, message, buffers=buffers)
 
     async def control(self, kind: str, *, timeout: float = 10) -> dict[str, Any]:
         """Ask on the control channel and give the answer's content."""
@@ -83,10 +111,12 @@ class Notebook:
         await asyncio.wait_for(done.wait(), timeout)
         return ran
 
-    async def begin(self, code: str, **more: Any) -> tuple[Ran, asyncio.Event]:
+    async def begin(
+        self, code: str, *, answers: bool = False, **more: Any
+    ) -> tuple[Ran, asyncio.Event]:
         ran, done = Ran(), asyncio.Event()
         # A kernel drops what it gets right after a cell that failed, unless told not to.
-        number = self.client.execute(code, allow_stdin=False, stop_on_error=False, **more)
+        number = self.client.execute(code, allow_stdin=answers, stop_on_error=False, **more)
         self._waiting[number] = ran, done
         return ran, done
 
@@ -97,7 +127,10 @@ class Notebook:
             if kind == wire.REQUEST_TYPE:
                 self.requests.append(content)
                 if not self.deaf:
-                    self.in_band.handle(content)
+                    self.in_band.handle(content, message["buffers"])
+                continue
+            if kind == REQUEST_TYPE:
+                self.colab.handle(message["metadata"], content)
                 continue
             number = message["parent_header"].get("msg_id", "")
             if number not in self._waiting:
@@ -113,11 +146,11 @@ class Notebook:
             ran.text += content["text"]
         elif kind == "error":
             ran.errors.append(f"{content['ename']}: {content['evalue']}")
+        elif content.get("metadata") == MARK:
+            ran.progress.append(content["data"])
         elif kind in ("display_data", "execute_result"):
             ran.shown.append(content["data"])
             ran.execution_count = content.get("execution_count", ran.execution_count)
-        elif kind == "update_display_data":
-            ran.updates.append(content["data"])
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +179,7 @@ async def home(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Async
 async def bare(home: DataService, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Any]:
     """A fresh kernel before anything ran in it."""
     manager = AsyncKernelManager()
-    manager.kernel_spec.argv[0] = sys.executable
+    manager.kernel_spec.argv[0] = os.environ.get("ROPEWAY_TEST_KERNEL", sys.executable)
     await manager.start_kernel(cwd=str(tmp_path_factory.mktemp("cwd")))
     notebook = Notebook(manager, home)
     try:
@@ -162,3 +195,44 @@ async def notebook(bare: Notebook) -> Notebook:
     """A kernel that got the SDK as a workspace gives it."""
     (await bare.run(bootstrap_code(), silent=True, store_history=False)).ok()
     return bare
+
+
+@dataclass
+class Way:
+    """A direct road that a test can offer, take away and break."""
+
+    notebook: Notebook
+    door: Door
+    given: Given
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.door.port}"
+
+    async def offer(self, url: str | None = None, grant: str | None = None) -> None:
+        code = road_code(self.url if url is None else url, grant or self.given.text)
+        (await self.notebook.run(code, silent=True, store_history=False)).ok()
+
+    async def run(self, code: str, **more: Any) -> str:
+        """What a cell prints."""
+        ran = await self.notebook.run("import ropeway as rw\n" + code, **more)
+        text: str = ran.ok().text
+        return text
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def way(notebook: Any, home: Any) -> AsyncIterator[Way]:
+    door = Door(home)
+    await door.open()
+    made = Way(notebook, door, home.grants.give("here", "k1", "here"))
+    yield made
+    made.given.take_back()
+    await door.aclose()
+
+
+@pytest_asyncio.fixture(loop_scope="module", params=["direct", "in-band"])
+async def by(way: Way, request: pytest.FixtureRequest) -> Way:
+    """The same kernel by each of the two roads."""
+    await way.offer("" if request.param == "in-band" else None)
+    await way.run("import ropeway.kernel.cache as c; c.clear()")
+    return way

@@ -21,7 +21,8 @@ from tornado.websocket import WebSocketClientConnection, WebSocketHandler, webso
 from ropeway.errors import LinkRefused
 from ropeway.link import protocol, pump
 from ropeway.link.dialer import PATH, Dialer, Served
-from ropeway.link.listener import Link, Links
+from ropeway.link.link import Link
+from ropeway.link.listener import Links
 from ropeway.link.protocol import CHUNK_BYTES, VERSION, pack
 
 KEYS = {"gpu.secret": "gpu", "lab.secret": "lab"}
@@ -561,7 +562,7 @@ async def test_an_idle_stream_is_closed(monkeypatch: pytest.MonkeyPatch) -> None
 
 async def test_a_stream_that_nobody_dials_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A runtime that does not dial what it was asked for keeps no client waiting."""
-    monkeypatch.setattr("ropeway.link.listener.OPEN_SECONDS", 0.3)
+    monkeypatch.setattr("ropeway.link.link.OPEN_SECONDS", 0.3)
     async with home() as both:
         control = await welcomed(both)
         link = await both.links.link("gpu")
@@ -576,7 +577,7 @@ async def test_a_stream_that_is_claimed_without_a_websocket_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A runtime that asks for its stream by a plain request keeps no client waiting either."""
-    monkeypatch.setattr("ropeway.link.listener.OPEN_SECONDS", 0.5)
+    monkeypatch.setattr("ropeway.link.link.OPEN_SECONDS", 0.5)
     async with home() as both:
         control = await welcomed(both)
         link = await both.links.link("gpu")

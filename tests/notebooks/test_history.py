@@ -250,8 +250,9 @@ def test_a_killed_process_leaves_a_whole_store(tmp_path: Path) -> None:
             [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
         )
         assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(noise.random() * 0.5)
+        for _ in range(noise.randrange(1, 60)):
+            process.stdout.readline()
+        time.sleep(noise.random() * 0.05)
         process.send_signal(signal.SIGKILL)
         lines = process.stdout.read().splitlines(keepends=True)
         told = [line.split() for line in lines if line.endswith("\n")]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ropeway.notebooks.outputs import Outputs, Text
+from ropeway.notebooks.outputs import LONGEST_LINE, Outputs, Text
 
 
 def stream(text: str, name: str = "stdout") -> tuple[str, dict[str, Any]]:
@@ -105,33 +105,28 @@ def test_errors_results_and_counts_are_kept_as_the_format_wants_them() -> None:
     assert outputs.count == 7
 
 
-def test_a_flood_of_text_keeps_its_beginning_and_its_end() -> None:
-    """The middle is left out, and the note says how much of it."""
-    text = Text(most=1000)
-    for number in range(10_000):
-        text.write(f"{number}\n")
-    shown = text.shown
-    assert shown.startswith("0\n1\n")
-    assert shown.endswith("9998\n9999\n")
-    assert len(shown) < 1200
-    left_out = int(shown.split("[… ")[1].split(" ")[0].replace(",", ""))
-    kept = shown.replace(shown[shown.index("\n[…") : shown.index("…]\n") + 3], "")
-    assert left_out + len(kept) == sum(len(f"{number}\n") for number in range(10_000))
+def test_an_endless_line_ends() -> None:
+    """A line without an end is not copied whole with each of its pieces."""
+    text = Text()
+    for _ in range(3):
+        text.write("x" * LONGEST_LINE + "y")
+    text.write("\rz")
+    assert text.shown == ("x" * LONGEST_LINE + "y") * 3 + "z"
 
 
-def test_one_endless_line_is_bounded_too() -> None:
-    """A line without an end does not fill the memory."""
-    text = Text(most=1000)
-    for _ in range(1000):
-        text.write("x" * 100)
-    assert len(text.shown) < 2200
+def test_what_was_cleared_does_not_come_back_with_an_update() -> None:
+    """`clear_output` takes the display ids along, at once or with the next output."""
+    update = display("new", "x", "update_display_data")
+    assert after(display("old", "x"), ("clear_output", {"wait": False}), update) == []
+    wait = ("clear_output", {"wait": True})
+    assert after(display("old", "x"), wait, update) == ["new"]
+    assert after(display("old", "x"), wait, stream("a"), update) == ["a"]
 
 
-def test_a_flood_of_displays_is_counted() -> None:
-    """Beyond the most that a cell holds only their number is kept."""
-    outputs = Outputs(most=3)
-    for number in range(5):
-        outputs.feed(*display(str(number)))
-    shown = outputs.to_json()
-    assert len(shown) == 4
-    assert "2 more outputs" in shown[-1]["text"]
+def test_a_pager_is_a_display() -> None:
+    """`obj?` shows what a terminal would page; other payloads show nothing."""
+    page = {"source": "page", "data": {"text/plain": "help"}, "start": 0}
+    other = {"source": "set_next_input", "text": "x"}
+    assert after(("execute_reply", {"status": "ok", "payload": [other, page, page]})) == ["help"]
+    assert after(("execute_reply", {"status": "ok", "payload": [other]})) == []
+    assert after(("execute_reply", {"status": "error", "payload": [page]})) == []

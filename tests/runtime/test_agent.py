@@ -164,6 +164,16 @@ async def test_it_is_guarded_like_kernels(runtime: Server, kernel: str) -> None:
         assert odd.value.code == 400
 
 
+async def test_ports_are_guarded_like_kernels(runtime: Server) -> None:
+    """Nobody without the token; a port at which nothing listens is told from a missing agent."""
+    url = f"ws{runtime.url.removeprefix('http')}/ropeway/agent/ports/1"
+    for token, code in (("", 403), ("wrong", 403), (runtime.token, 502)):
+        headers = {"Authorization": f"token {token}"} if token else {}
+        with pytest.raises(HTTPClientError) as refused:
+            await websocket_connect(HTTPRequest(url, headers=headers))
+        assert refused.value.code == code
+
+
 async def test_frames_are_numbered_and_begin_where_home_stands(
     runtime: Server, kernel: str
 ) -> None:

@@ -9,8 +9,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from support.colab_page import Page
 from support.servers import Server, clean_environment
 
 
@@ -61,6 +63,33 @@ def test_the_agent_measures_the_machine(lent: Server) -> None:
     assert usage["ram"]["used"] > 0
 
 
+def test_the_agent_tells_what_each_kernel_holds(lent: Server) -> None:
+    """Each kernel's memory is told under its id, and no more once it has ended."""
+    kernels = [lent.api("/api/kernels", "POST", {"name": "python3"})[1]["id"] for _ in range(2)]
+    held = {each["id"]: each["ram"] for each in lent.api("/ropeway/agent/usage")[1]["kernels"]}
+    assert set(kernels) <= set(held)
+    assert all(held[kernel] > 1_000_000 for kernel in kernels)
+    for kernel in kernels:
+        lent.api(f"/api/kernels/{kernel}", "DELETE")
+    left = lent.api("/ropeway/agent/usage")[1]["kernels"]
+    assert not set(kernels) & {each["id"] for each in left}
+
+
+def test_measuring_costs_next_to_nothing(lent: Server) -> None:
+    """At a look every five seconds the agent measures with less than half a percent of a core."""
+    lent.api("/api/kernels", "POST", {"name": "python3"})
+    process = psutil.Process(lent.process.pid)
+    looks = 30
+    lent.api("/ropeway/agent/usage")
+    before = process.cpu_times()
+    for _ in range(looks):
+        lent.api("/ropeway/agent/usage")
+    after = process.cpu_times()
+    seconds = (after.user + after.system - before.user - before.system) / looks
+    print(f"{seconds * 1000:.1f} ms of CPU a measurement")
+    assert seconds < 0.005 * 5
+
+
 def test_ctrl_c_stops_it_with_its_kernels(lent: Server) -> None:
     """Ctrl-C ends server and kernels and exits with 0."""
     lent.api("/api/kernels", "POST", {"name": "python3"})
@@ -94,3 +123,14 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     )
     assert ran.returncode == 2
     assert "is not a folder" in ran.stderr
+
+
+def test_colabs_page_is_not_let_in_unasked(lent: Server) -> None:
+    """Without `--colab` no page of another site may ask, and nothing of Colab's is there."""
+    page = Page(lent.url, lent.token)
+    assert not page.can_read(page.preflight("/api/kernels"))
+    assert not page.can_read(page.ask("/api/kernels"))
+    for path in ("/api/colab/build-info", "/http_over_websocket", "/colab/tty", "/api/terminals"):
+        assert page.ask(path).status_code == 404, path
+    page.close()
+    assert not (lent.root / "content").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ def ask(tmp_path: Path) -> Iterator[Ask]:
     folder = tmp_path / "folder"
     folder.mkdir()
 
-    def asked(action: str, where: Path = folder) -> dict[str, Any]:
+    def asked(action: str, where: Path = folder, stop_idle: str = "0") -> dict[str, Any]:
+        command = [sys.executable, "-m", "ropeway.runtime.detached", action, str(where)]
         ran = subprocess.run(
-            [sys.executable, "-m", "ropeway.runtime.detached", action, str(where), "3600"],
+            [*command, "3600", stop_idle],
             env=clean_environment(tmp_path / "home"),
             capture_output=True,
             text=True,
@@ -41,23 +43,57 @@ def ask(tmp_path: Path) -> Iterator[Ask]:
 
 def test_there_is_one_for_a_folder(ask: Ask) -> None:
     """It is started once, found again, and ended with all that it was."""
-    assert ask("look") == {"server": None}
+    assert ask("look") == {"server": None, "why": "does not run"}
     first = ask("start")
     assert ask("start") == ask("resume") == ask("look") == first
     process = psutil.Process(first["server"]["pid"])
     assert first["server"]["token"] not in " ".join(process.cmdline())
-    assert ask("stop") == {"server": None}
+    assert ask("stop") == {"server": None, "why": "was stopped"}
     assert not process.is_running()
-    assert ask("look") == {"server": None}
+    assert ask("look") == {"server": None, "why": "was stopped"}
 
 
 def test_one_that_was_stopped_stays_so(ask: Ask) -> None:
     """Who only comes back does not revive what somebody stopped; who asks for it does."""
     ask("start")
     ask("stop")
-    assert ask("resume") == {"server": None}
+    assert ask("resume")["server"] is None
     assert ask("start")["server"]["pid"]
     assert ask("resume")["server"]
+
+
+def test_one_that_ended_by_itself_stays_so(ask: Ask) -> None:
+    """What ended after its time is not revived by who comes back, and says why; a start revives
+    it, with the time that was asked before; a stop ends that too."""
+    first = ask("start", stop_idle="2")["server"]
+    psutil.Process(first["pid"]).wait(30)
+    gone = {"server": None, "why": "ended by itself: no cell ran there for 2 s"}
+    assert ask("look") == ask("resume") == gone
+    second = ask("start")["server"]
+    assert second["token"] != first["token"]
+    psutil.Process(second["pid"]).wait(30)
+    ask("stop")
+    third = ask("start")["server"]
+    with pytest.raises(psutil.TimeoutExpired):
+        psutil.Process(third["pid"]).wait(6)
+
+
+def test_one_that_runs_is_told_the_time(ask: Ask) -> None:
+    """Who comes later may ask that a runtime ends by itself that was to go on."""
+    first = ask("start")["server"]
+    assert idle_of(first) == 0
+    assert ask("resume", stop_idle="7200")["server"] == first
+    assert idle_of(first) == 7200
+    assert ask("start")["server"] == first
+    assert idle_of(first) == 7200
+
+
+def idle_of(server: dict[str, Any]) -> float:
+    """When a runtime says that it ends."""
+    headers = {"Authorization": f"token {server['token']}"}
+    request = urllib.request.Request(f"{server['url']}ropeway/agent/idle", headers=headers)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return float(json.load(answer)["seconds"])
 
 
 def test_one_that_was_killed_is_started_again(ask: Ask) -> None:

@@ -10,15 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from support.far_machine import FarNetwork
+from support.far_network import FarNetwork
 from support.forwarder import forwarder
 from support.joining import joining
 from support.kernel_client import KernelClient
 from support.servers import Server, free_port, workspace
 from support.tls import Authority
-
-HOME = "10.97.12.1"
-"""Home's end of the cable of a `FarNetwork`."""
 
 
 def until(condition: Callable[[], bool], seconds: float = 15) -> float:
@@ -64,10 +61,10 @@ def test_a_pulled_cable_is_told_on_both_sides_and_mended(
     """No packet passes and nobody is told: both sides say so within 15 s, and within 15 s after the
     cable is back the same kernel runs the next cell."""
     with ExitStack() as stack:
-        options = ("--host", HOME, "--insecure-http")
+        options = ("--host", network.home, "--insecure-http")
         team = stack.enter_context(workspace(tmp_path / "home", tmp_path / "files", *options))
         there = tmp_path / "there"
-        url = f"http://{HOME}:{team.url.rsplit(':', 1)[1]}"
+        url = f"http://{network.home}:{team.url.rsplit(':', 1)[1]}"
         stack.enter_context(joining(there, url, invited(team), prefix=network.prefix))
         until(lambda: state(team) == "connected", 30)
         kernel = kernel_on(team)

@@ -93,3 +93,38 @@ def test_a_workspace_that_ends_loses_nothing(tmp_path: Path, number: signal.Sign
 
         assert asyncio.run(go_on()) == "42\n"
     assert not list(tmp_path.glob("home/ropeway/workspaces/*/here.json")), "here was left behind"
+
+
+THREAD = """
+import threading, time
+def count():
+    for i in range(5):
+        time.sleep(1)
+        print(i)
+threading.Thread(target=count).start()
+"""
+
+
+async def test_what_comes_after_a_cells_end_is_kept(work: Server) -> None:
+    """A thread goes on when its cell has ended and its page has gone; a pager shows its page."""
+    notebook = Notebook(work, "late.ipynb", ["len?", THREAD])
+    await leave(notebook, 0, 1, after=1.5)
+    until(lambda: notebook.text(1) != "", what="the first line")
+    assert notebook.cell(1).execution_count == 2
+    until(lambda: notebook.opened()["cells"][1]["outputs"][0]["text"] == numbers(5), what="all")
+    assert "Return the number of items" in notebook.cell(0).outputs[0].data["text/plain"]
+
+
+async def test_two_notebooks_share_a_kernel(work: Server) -> None:
+    """What a cell of the second one says is in the second one."""
+    first = Notebook(work, "first.ipynb", ["print('first')"])
+    second = Notebook(work, "second.ipynb", ["print('second')"])
+    body = {"path": second.path, "name": second.path, "type": "notebook"}
+    body["kernel"] = {"id": first.kernel}
+    session = work.api(f"/api/sessions/{second.session['id']}", "PATCH", body)[1]
+    second.kernel = session["kernel"]["id"]
+    assert second.kernel == first.kernel
+    await leave(second, 0, after=1.0)
+    await leave(first, 0, after=1.0)
+    until(lambda: second.text(0) == "second\n", what="the second")
+    until(lambda: first.text(0) == "first\n", what="the first")

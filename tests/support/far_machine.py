@@ -164,11 +164,11 @@ class FarMachine:
     def _signal(self, number: signal.Signals) -> None:
         assert self._sshd is not None
         top = psutil.Process(self._sshd.pid)
-        # What the far user runs is no part of the connection: only sshd's own processes.
-        family = [top, *(p for p in top.children(recursive=True) if p.name() == "sshd")]
-        for process in family:
+        for process in (top, *top.children(recursive=True)):
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
+                # What the far user runs is no part of the connection: only sshd's own processes.
+                if process.name() == "sshd":
+                    process.send_signal(number)
 
     def _wait(self) -> None:
         deadline = time.monotonic() + 10
@@ -182,42 +182,3 @@ class FarMachine:
 def _make_key(path: Path) -> None:
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)]
     subprocess.run(command, check=True, timeout=30)
-
-
-class FarNetwork:
-    """A network of its own for a `FarMachine`, whose cable can be pulled; needs root."""
-
-    ADDRESS = "10.97.12.2"
-
-    def __init__(self) -> None:
-        self.name = f"ropeway{os.getpid() % 100000}"
-        self.prefix = ("ip", "netns", "exec", self.name)
-        """The command that runs a program there."""
-
-    def start(self) -> None:
-        """Lay the cable."""
-        here, there = f"{self.name[-8:]}a", f"{self.name[-8:]}b"
-        _ip("netns", "add", self.name)
-        _ip("link", "add", here, "type", "veth", "peer", "name", there, "netns", self.name)
-        _ip("addr", "add", "10.97.12.1/30", "dev", here)
-        _ip("link", "set", here, "up")
-        _ip("-n", self.name, "addr", "add", f"{self.ADDRESS}/30", "dev", there)
-        _ip("-n", self.name, "link", "set", "lo", "up")
-        self._there = there
-        self.mend()
-
-    def cut(self) -> None:
-        """Pull the cable: nobody is told."""
-        _ip("-n", self.name, "link", "set", self._there, "down")
-
-    def mend(self) -> None:
-        """Put it back."""
-        _ip("-n", self.name, "link", "set", self._there, "up")
-
-    def end(self) -> None:
-        """Leave nothing behind."""
-        subprocess.run(["ip", "netns", "del", self.name], check=False, timeout=30)
-
-
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, timeout=30)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from support.servers import wait_for_port
 
 _MAIN = """
 daemon off;
@@ -47,21 +47,8 @@ def nginx(folder: Path, site: str, port: int, *, more: str = "") -> Iterator[Non
             stderr=out,
         )
     try:
-        _wait(process, port, said)
+        wait_for_port(process, port, said)
         yield
     finally:
         process.terminate()
         process.wait(20)
-
-
-def _wait(process: subprocess.Popen[bytes], port: int, said: Path) -> None:
-    end = time.monotonic() + 20
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            assert process.poll() is None, said.read_text()
-            assert time.monotonic() < end, said.read_text()
-            time.sleep(0.02)
-        else:
-            return

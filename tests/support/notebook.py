@@ -43,7 +43,11 @@ class Notebook:
 
     def cell(self, index: int) -> Any:
         """A cell as the file on disk holds it."""
-        return nbformat.read(self.file, 4).cells[index]
+        return self.on_disk().cells[index]
+
+    def on_disk(self) -> Any:
+        """The notebook as the file on disk holds it."""
+        return nbformat.read(self.file, 4)
 
     def text(self, index: int) -> str:
         """What a cell printed, by the file on disk."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -14,12 +15,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-START_SECONDS = 60
+START_SECONDS = 120
+
+PROGRAMS = Path(__file__).parent / "programs"
+"""First on the path of workspaces, and on that of stock Jupyter's Python: what keeps both from work
+that takes a second of a core at each start and is of no use to a test."""
 
 
 @dataclass
@@ -76,11 +81,31 @@ class Server:
         return self.process.returncode
 
 
+_PORTS = itertools.cycle(range(start := 10_000 + os.getpid() % 100 * 200, start + 200))
+"""Below those that the system lends, and other ones than those of tests in other processes."""
+
+
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that is free, and that nobody gets who asks for any."""
+    for port in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("the ports do not end")
+
+
+def wait_for_port(process: subprocess.Popen[bytes], port: int, said: Path) -> None:
+    """Wait until somebody listens there; `said` is where the process that shall writes."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            assert process.poll() is None, said.read_text()
+            assert time.monotonic() < end, said.read_text()
+            time.sleep(0.02)
+        else:
+            return
 
 
 def clean_environment(home: Path) -> dict[str, str]:
@@ -108,6 +133,7 @@ def plain_jupyter(
     kind: str = "server",
     python: str = sys.executable,
     variables: dict[str, str] | None = None,
+    options: tuple[str, ...] = (),
 ) -> Iterator[Server]:
     """A Jupyter server that never heard of Ropeway, run by `python`.
 
@@ -122,7 +148,8 @@ def plain_jupyter(
         # By default it starts nothing for root, who runs the tests in a container.
         environment |= {"EG_AUTH_TOKEN": token, "EG_UNAUTHORIZED_USERS": "nobody"}
         _offer_our_python(Path(environment["JUPYTER_DATA_DIR"]))
-    command = [python, "-m", *_arguments(kind, port, token, root, base_url)]
+    command = [python, "-m", *_arguments(kind, port, token, root, base_url), *options]
+    environment["PYTHONPATH"] = str(PROGRAMS)
     environment |= variables or {}
     log = folder / "server.log"
     with log.open("ab") as out:
@@ -137,10 +164,13 @@ def plain_jupyter(
 
 
 @contextmanager
-def lent(folder: Path, *options: str) -> Iterator[Server]:
-    """A runtime as `ropeway runtime` starts it; `state["said"]` is what the command printed."""
+def lent(folder: Path, *options: str, prefix: tuple[str, ...] = ()) -> Iterator[Server]:
+    """A runtime as `ropeway runtime` starts it; `state["said"]` is what the command printed.
+
+    `prefix` is a command that runs it, such as one that leads into another network.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-m", "ropeway", "runtime", "--port", "0", *options],
+        [*prefix, sys.executable, "-m", "ropeway", "runtime", "--port", "0", *options],
         env=clean_environment(folder / "home"),
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -177,6 +207,7 @@ def workspace(
     root.mkdir(parents=True, exist_ok=True)
     state = state or home / "ropeway"
     environment = clean_environment(home) | {"SECRET_OF_HOME": "x", "ROPEWAY_HOME": str(state)}
+    environment["PATH"] = f"{PROGRAMS}{os.pathsep}{environment['PATH']}"
     environment |= variables or {}
     command = [sys.executable, "-m", "ropeway", "up", str(root), "--no-browser", "--port", "0"]
     log = home / "workspace.log"

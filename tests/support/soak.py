@@ -1,9 +1,11 @@
 """Faults at random while cells run, and a look at the notebook afterwards.
 
-`python tests/support/soak.py [--faults 1000] [--seed N]` runs real cells on a real runtime through
-a real workspace, and closes pages, freezes and cuts the line and kills the workspace as the seed
-says. Every cell prints counters; in the file each must stand once and in order. The seed is
-printed first: the same seed brings the same faults.
+`python tests/support/soak.py [--faults 1000] [--seed N] [--round N]` runs real cells on a real
+runtime through a real workspace, looked at by pages and in every second round by JupyterLab in a
+real browser, and troubles each part (`support.faults`) as the seed says. Every cell prints or
+displays counters: in the file, and in the browser where that was left alone, each must stand once
+and in order. The seed is printed first: the same seed brings the same faults, and `--round` begins
+with a later round.
 """
 
 from __future__ import annotations
@@ -12,172 +14,194 @@ import argparse
 import asyncio
 import logging
 import random
+import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support.forwarder import Forwarder, forwarder
-from support.kernel_client import KernelClient
-from support.notebook import Notebook, until
-from support.servers import free_port, lent, workspace
+from support.faults import WITH_A_BROWSER, WITH_PAGES, Fault, drawn
+from support.notebook import until
+from support.stage import Stage
 
 log = logging.getLogger(__name__)
 
 NUMBERS = 400
-CELL = f"import time\nfor i in range({NUMBERS}):\n    print(i, flush=True)\n    time.sleep(0.01)"
-CELLS = 3
+LOOP = f"import time\nfor i in range({NUMBERS}):\n    {{}}\n    time.sleep(0.014)"
+CELLS = [
+    LOOP.format("print(i, flush=True)"),
+    LOOP.format("display(i)"),
+    LOOP.format("print(i, flush=True)"),
+]
+FAULTS = 8
+END_SECONDS = 150
+
+
+class Lost(AssertionError):
+    """A cell does not show what it said."""
 
 
 class Soak:
-    """A workspace, a runtime `far` behind a line, and the means to trouble them."""
+    """Rounds on one stage. `faults` counts what happened, `lost` says which rounds failed how."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.folder = folder
-        self.dice = random.Random(seed)
+    def __init__(self, folder: Path, seed: int, each: int = FAULTS) -> None:
+        self.stage = Stage(folder)
         self.faults: Counter[str] = Counter()
-        self.pages: list[KernelClient] = []
-        self._stack = ExitStack()
-        self._rounds = 0
+        self.lost: list[str] = []
+        self._seed, self._each = seed, each
+        self._happened: list[str] = []
 
-    def start(self) -> None:
-        """Bring everything up."""
-        (self.folder / "far").mkdir()
-        self._far = self._stack.enter_context(lent(self.folder / "far"))
-        self._port = free_port()
-        self._line = self._new_line()
-        self._work = self._stack.enter_context(self._workspace())
-        body = {"url": f"http://127.0.0.1:{self._port}", "token": self._far.token, "name": "far"}
-        status, answer = self._work.api("/ropeway/api/runtimes", "POST", body)
-        assert status == 201, answer
+    async def rounds(self, faults: int, first: int = 1) -> None:
+        """Rounds until there were so many faults."""
+        number, done = first, 0
+        while done < faults:
+            count = min(self._each, faults - done)
+            began = time.monotonic()
+            try:
+                await self._round(number, count)
+            except Lost as error:
+                self.lost.append(f"round {number}: {error}; faults: {', '.join(self._happened)}")
+                log.error("%s", self.lost[-1])
+            except Exception as error:
+                error.add_note(f"in round {number}, after {', '.join(self._happened)}")
+                raise
+            await self.stage.shut()
+            done += count
+            seconds = time.monotonic() - began
+            log.info("round %s, %s faults, %.0f s: %s", number, done, seconds, self._happened)
+            number += 1
 
-    def end(self) -> None:
-        """Take everything down."""
-        self._line.thaw()
-        self._stack.close()
-        self._line.stop()
-
-    async def round(self, faults: int) -> None:
-        """Run a notebook under so many faults, and check it."""
-        self._rounds += 1
-        await asyncio.to_thread(until, self._in_reach, 60, "the runtime's return")
-        notebook = await asyncio.to_thread(
-            Notebook, self._work, f"n{self._rounds}.ipynb", [CELL] * CELLS, "far"
-        )
-        page = await self._open(notebook)
-        for cell in range(CELLS):
-            notebook.run(page, cell)
-        await asyncio.sleep(0.5)
-        for _ in range(faults):
-            await asyncio.sleep(self.dice.uniform(0, 1.5))
-            kind = self.dice.choice(
-                ["close the page", "open a page", "freeze the line", "cut the line", "kill"]
-            )
-            self.faults[kind] += 1
-            await self._trouble(kind, notebook)
-        await self._close_pages()
-        await asyncio.to_thread(self._check, notebook)
-        await asyncio.to_thread(
-            notebook.work.api, f"/api/sessions/{notebook.session['id']}", "DELETE"
-        )
-
-    def _in_reach(self) -> bool:
-        """Whether the workspace knows that the runtime is back."""
-        rows = self._work.api("/ropeway/api/runtimes")[1]["runtimes"]
-        return any(row["name"] == "far" and row["state"] == "connected" for row in rows)
-
-    async def _trouble(self, kind: str, notebook: Notebook) -> None:
-        if kind == "close the page":
-            await self._close_pages()
-        elif kind == "open a page":
-            await self._open(notebook)
-        elif kind == "freeze the line":
-            self._line.freeze()
-            await asyncio.sleep(self.dice.choice([0.5, 2, 25]))
-            self._line.thaw()
-        elif kind == "cut the line":
-            self._line.stop()
-            await asyncio.sleep(self.dice.uniform(0, 3))
-            self._line = await asyncio.to_thread(self._new_line)
+    async def _round(self, number: int, count: int) -> None:
+        dice = random.Random(f"{self._seed}/{number}")
+        self._happened = []
+        stage, browser = self.stage, number % 2 == 0
+        await stage.write(f"n{number}.ipynb", CELLS, dice.choice(["far", "far", "here"]))
+        if browser:
+            tab = await stage.open_browser()
+            await tab.idle()
+            await tab.run_all()
         else:
-            self._work.kill()
-            await self._close_pages()
-            self._work = await asyncio.to_thread(self._stack.enter_context, self._workspace())
-            notebook.work = self._work
+            page = await stage.open_page()
+            for cell in range(len(CELLS)):
+                stage.notebook.run(page, cell)
+        await asyncio.sleep(0.5)
+        faults = WITH_A_BROWSER if browser else WITH_PAGES
+        for _ in range(count):
+            await asyncio.sleep(dice.uniform(0, 1.5))
+            await self._trouble(drawn(stage, dice, faults), dice)
+        if stage.tab is not None:
+            await self._check_browser()
+        await stage.close_pages()
+        await stage.kill_browser()
+        await asyncio.to_thread(self._check_file)
 
-    async def _open(self, notebook: Notebook) -> KernelClient:
-        page = await notebook.page().__aenter__()
-        self.pages.append(page)
-        return page
+    async def _trouble(self, fault: Fault, dice: random.Random) -> None:
+        name = f"{fault.part} {fault.name}"
+        self._happened.append(name)
+        self.faults[name] += 1
+        await fault.happen(self.stage, dice)
 
-    async def _close_pages(self) -> None:
-        for page in self.pages:
-            await page.__aexit__(None, None, None)
-        self.pages.clear()
+    async def _check_browser(self) -> None:
+        """A page that is left alone shows everything in the end, and saves it so."""
+        end, loaded = time.monotonic() + END_SECONDS, time.monotonic()
+        while not _ended(shown := await self.stage.shown()):
+            if time.monotonic() > end:
+                raise Lost(f"the browser shows no end: {_brief(shown)}")
+            if shown is None and time.monotonic() - loaded > 20:
+                await self.stage.reload()  # it was loaded while nobody answered
+                loaded = time.monotonic()
+            await asyncio.sleep(0.5)
+        assert shown is not None
+        for cell in range(len(CELLS)):
+            _check(shown["cells"][cell], cell, "in the browser")
+        assert self.stage.tab is not None
+        if not await self.stage.tab.save():
+            raise Lost("the page in the browser cannot be saved")
 
-    def _check(self, notebook: Notebook) -> None:
-        numbers = "".join(f"{number}\n" for number in range(NUMBERS))
-        last = CELLS - 1
-        until(lambda: _count(notebook, last) == CELLS, 120, "the end of the cells")
-        for cell in range(CELLS):
-            text = notebook.text(cell)
-            assert text == numbers, difference(text, numbers)
-            assert notebook.cell(cell).execution_count == cell + 1
-
-    def _new_line(self) -> Forwarder:
-        target = int(self._far.url.rsplit(":", 1)[1])
-        self._making = forwarder(self._port, target)  # not of the stack: it comes and goes
-        return self._making.__enter__()
-
-    def _workspace(self) -> workspace:
-        return workspace(self.folder / "home", self.folder / "files")
+    def _check_file(self) -> None:
+        """Nobody looks any more: the file gets everything, at the latest when it is opened."""
+        notebook = self.stage.notebook
+        try:
+            until(lambda: _ended(notebook.opened()), END_SECONDS, "the end")
+            until(lambda: _ended(notebook.on_disk()), END_SECONDS, "the end on disk")
+        except AssertionError as error:
+            raise Lost(f"the file: {error}: {_brief(notebook.opened())}") from None
+        for cell in range(len(CELLS)):
+            _check(notebook.cell(cell), cell, f"in {notebook.path}")
 
 
-def _count(notebook: Notebook, cell: int) -> int | None:
-    """The number in a cell's brackets, for a page that opens the notebook."""
-    found: int | None = notebook.opened()["cells"][cell]["execution_count"]
-    return found
+def _ended(notebook: Any) -> bool:
+    """Whether the last cell has its number."""
+    return notebook is not None and notebook["cells"][-1]["execution_count"] is not None
 
 
-def difference(found: str, wanted: str) -> str:
+def _numbers(cell: Any) -> list[str]:
+    """The counters that a cell shows, in order; Python's own warnings are none."""
+    texts = (
+        output.get("text", output.get("data", {}).get("text/plain", ""))
+        for output in cell["outputs"]
+        if output.get("name") != "stderr"
+    )
+    return " ".join("".join(text) for text in texts).split()
+
+
+def _check(cell: Any, index: int, where: str) -> None:
+    found, expected = _numbers(cell), [str(number) for number in range(NUMBERS)]
+    if found != expected:
+        raise Lost(f"cell {index} {where}: {difference(found, expected)}")
+    if cell["execution_count"] != index + 1:
+        raise Lost(f"cell {index} {where} has the number {cell['execution_count']}")
+
+
+def difference(found: list[str], expected: list[str]) -> str:
     """What is missing, doubled or out of place."""
-    numbers, expected = found.split(), wanted.split()
-    missing = sorted(set(expected) - set(numbers), key=int)
-    doubled = [number for number, count in Counter(numbers).items() if count > 1]
-    return f"missing {missing}, doubled {doubled}, {len(numbers)} of {len(expected)} lines"
+    missing = [number for number in expected if number not in set(found)]
+    doubled = [number for number, count in Counter(found).items() if count > 1]
+    return f"missing {missing}, doubled {doubled}, {len(found)} of {len(expected)} counters"
 
 
-async def soak(folder: Path, faults: int, seed: int) -> Counter[str]:
-    """Rounds of five faults until there were so many; returns how many of each kind."""
-    made = Soak(folder, seed)
-    made.start()
+def _brief(notebook: Any) -> str:
+    if notebook is None:
+        return "no notebook"
+    cells = [f"[{cell['execution_count']}] {len(_numbers(cell))}" for cell in notebook["cells"]]
+    return f"{cells}, kernel {notebook.get('status', '-')}"
+
+
+async def soak(folder: Path, faults: int, seed: int, *, first: int = 1, each: int = FAULTS) -> Soak:
+    """Run so many faults, so many `each` round; what failed is in `lost`."""
+    made = Soak(folder, seed, each)
+    made.stage.start()
     try:
-        while (done := sum(made.faults.values())) < faults:
-            await made.round(min(5, faults - done))
-            log.info("%s faults", sum(made.faults.values()))
+        await made.rounds(faults, first)
     finally:
-        made.end()
-    return made.faults
+        await made.stage.kill_browser()
+        made.stage.end()
+    return made
 
 
 def main() -> None:
-    """Run, and say how it went."""
+    """Run, and say how it went; what was lost can be looked at in the folder, which stays."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--faults", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--round", type=int, default=1, help="the first round")
     given = parser.parse_args()
-    print(f"seed {given.seed}", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="ropeway-soak-"))
+    print(f"seed {given.seed}, in {folder}", flush=True)
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        faults = asyncio.run(soak(Path(folder), given.faults, given.seed))
+    made = asyncio.run(soak(folder, given.faults, given.seed, first=given.round))
     minutes = (time.monotonic() - began) / 60
-    shown = ", ".join(f"{kind} {count}" for kind, count in sorted(faults.items()))
-    print(f"{sum(faults.values())} faults in {minutes:.0f} minutes, nothing lost: {shown}")
+    shown = ", ".join(f"{kind} {count}" for kind, count in sorted(made.faults.items()))
+    print(f"{sum(made.faults.values())} faults in {minutes:.0f} minutes: {shown}")
+    if made.lost:
+        sys.exit("\n".join(["LOST (the files are kept):", *made.lost]))
+    print("nothing lost")
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,75 +14,7 @@ import pytest
 
 from ropeway.frames import Frame, message
 from ropeway.workspace import author as author_module
-from ropeway.workspace.author import Author
-from ropeway.workspace.contents import PortableContents
-from ropeway.workspace.journal import Journal
-from ropeway.workspace.recorder import Recorder, Tap
-
-
-class Desk:
-    """A notebook of two cells with its recorder and author; `followed` says whether a page is."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "files" / "a.ipynb"
-        self.file.parent.mkdir()
-        cells = [nbformat.v4.new_code_cell("x"), nbformat.v4.new_code_cell("y")]
-        self.ids = [cell.id for cell in cells]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells), self.file)
-        self.followed = False
-        self.gone = False
-        self.journal = Journal(folder / "journal")
-        self.recorder = Recorder(self.journal, lambda kernel: "a.ipynb", self.follows)
-        self.tap: Tap = self.recorder.tap("k")
-        self.contents = PortableContents(root_dir=str(self.file.parent))
-        self.author = Author(self.journal, self.contents, self.follows)
-        self.contents.author = self.author
-
-    def follows(self, kernel: str) -> bool | None:
-        """Whether a page is connected to the kernel; None once that is gone."""
-        return None if self.gone else self.followed
-
-    def ask(self, cell: int) -> Frame:
-        """A page runs a cell."""
-        made = message("shell", "execute_request", {"code": "x"}, session="page")
-        frame = Frame(
-            "shell", [*made.parts[:2], f'{{"cellId":"{self.ids[cell]}"}}'.encode(), b"{}"]
-        )
-        self.tap.asked(frame, frame.decoded(0))
-        return frame
-
-    def say(self, asked: Frame, kind: str, channel: str = "iopub", **content: Any) -> None:
-        """The kernel says something about it."""
-        parent = asked.decoded(0)
-        self.tap.said(message(channel, kind, content, session="kernel", parent=parent))
-
-    def run(self, cell: int, text: str, count: int) -> None:
-        """A whole run that prints a text."""
-        asked = self.ask(cell)
-        self.say(asked, "execute_input", execution_count=count, code="x")
-        self.say(asked, "stream", name="stdout", text=text)
-        self.end(asked, count)
-
-    def end(self, asked: Frame, count: int) -> None:
-        """The kernel is done with it, and a page that follows says that it heard so."""
-        self.say(asked, "execute_reply", "shell", status="ok", execution_count=count)
-        self.say(asked, "status", execution_state="idle")
-        if self.followed:
-            self.journal.heard([str(asked.decoded(0)["msg_id"])])
-
-    async def opened(self) -> Any:
-        """The notebook as a page gets it."""
-        return (await self.contents.get("a.ipynb"))["content"]
-
-    async def save(self, notebook: Any) -> None:
-        """A page saves the notebook."""
-        model = {"type": "notebook", "format": "json", "content": notebook}
-        await self.contents.save(model, "a.ipynb")
-
-    def texts(self) -> list[str]:
-        """What the cells show, by the file."""
-        cells = nbformat.read(self.file, 4).cells
-        return ["".join(output.get("text", "") for output in cell.outputs) for cell in cells]
+from support.desk import Desk
 
 
 @pytest.fixture
@@ -92,6 +25,14 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     made.journal.close()
 
 
+async def until(happened: Callable[[], bool]) -> None:
+    """Wait until something is so, not for ever."""
+    end = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.05)
+
+
 async def test_who_opens_a_notebook_finds_what_was_said(desk: Desk) -> None:
     """The file and the page get the outputs, the number and trust; then nothing is lacking."""
     desk.run(0, "hello", 3)
@@ -100,7 +41,23 @@ async def test_who_opens_a_notebook_finds_what_was_said(desk: Desk) -> None:
     assert cell["execution_count"] == 3
     assert cell["metadata"]["trusted"] is True
     assert desk.texts() == ["hello", ""]
-    assert desk.journal.unsettled("a.ipynb") == []
+    assert desk.journal.runs.unsettled("a.ipynb") == []
+
+
+async def test_a_file_that_is_to_hold_no_outputs_holds_none(desk: Desk) -> None:
+    """Of a notebook with Colab's `private_outputs` a page is given from the journal what was said
+    while there was none, each time until one has saved; no save writes it down."""
+    notebook = json.loads(desk.file.read_text())
+    notebook["metadata"]["colab"] = {"private_outputs": True}
+    desk.file.write_text(json.dumps(notebook))
+    before = desk.file.read_bytes()
+    desk.run(0, "secret", 3)
+    assert await desk.shown() == await desk.shown() == ["secret", ""]
+    assert desk.file.read_bytes() == before
+    await desk.save(await desk.opened())
+    saved = json.loads(desk.file.read_text())["cells"][0]
+    assert (saved["outputs"], saved["execution_count"]) == ([], None)
+    assert await desk.shown() == ["", ""]
 
 
 async def test_what_still_runs_has_no_number_yet(desk: Desk) -> None:
@@ -170,7 +127,7 @@ async def test_a_cell_that_is_gone_stays_gone(desk: Desk) -> None:
     desk.followed = True
     desk.end(asked, 1)
     await desk.save(notebook)
-    assert desk.journal.unsettled("a.ipynb") == []
+    assert desk.journal.runs.unsettled("a.ipynb") == []
 
 
 async def test_an_update_of_another_cells_display_reaches_that_cell(desk: Desk) -> None:
@@ -208,7 +165,7 @@ async def test_what_is_no_cell_is_not_recorded(desk: Desk) -> None:
     made = message("shell", "execute_request", {"code": "x"}, session="page")
     desk.tap.asked(made, made.decoded(0))
     desk.say(made, "stream", name="stdout", text="x")
-    assert desk.journal.run(str(made.decoded(0)["msg_id"])) is None
+    assert desk.journal.runs.find(str(made.decoded(0)["msg_id"])) is None
 
 
 async def test_a_renamed_notebook_gets_its_outputs(desk: Desk) -> None:
@@ -231,7 +188,7 @@ async def test_a_file_that_cannot_be_written_can_be_read(
 
     monkeypatch.setattr(desk.contents, "write", fails)
     assert (await desk.opened())["cells"][0]["outputs"][0]["text"] == "hello"
-    assert len(desk.journal.unsettled("a.ipynb")) == 1
+    assert len(desk.journal.runs.unsettled("a.ipynb")) == 1
 
 
 async def test_a_full_disk_does_not_stop_the_cell(
@@ -242,7 +199,7 @@ async def test_a_full_disk_does_not_stop_the_cell(
     def fails(*_: Any) -> bool:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(desk.journal, "add", fails)
+    monkeypatch.setattr(desk.journal.messages, "add", fails)
     desk.run(0, "hello", 1)
     assert "No space left" in caplog.text
 
@@ -256,10 +213,7 @@ async def test_the_author_writes_by_itself(desk: Desk, monkeypatch: pytest.Monke
     await asyncio.sleep(0.3)
     assert desk.texts() == ["", ""]
     desk.followed = False
-    end = time.monotonic() + 5
-    while desk.texts() != ["hello", ""]:
-        assert time.monotonic() < end
-        await asyncio.sleep(0.05)
+    await until(lambda: desk.texts() == ["hello", ""])
     await desk.author.aclose()
 
 
@@ -276,8 +230,7 @@ async def test_a_page_whose_kernel_was_shut_down_still_writes(
     await asyncio.sleep(0.3)
     assert desk.texts() == ["", ""]
     monkeypatch.setattr(author_module, "AUTOSAVE_SECONDS", 0.0)
-    await asyncio.sleep(0.3)
-    assert desk.texts() == ["hello", ""]
+    await until(lambda: desk.texts() == ["hello", ""])
     await desk.author.aclose()
 
 
@@ -298,7 +251,7 @@ async def test_a_cell_that_no_page_saved_yet_is_not_given_up(desk: Desk) -> None
     await desk.save(notebook)
     desk.run(1, "hello", 1)
     await desk.opened()
-    assert len(desk.journal.unsettled("a.ipynb")) == 1
+    assert len(desk.journal.runs.unsettled("a.ipynb")) == 1
     notebook["cells"].append(second)
     await desk.save(notebook)
     await desk.opened()
@@ -310,7 +263,7 @@ async def test_a_deleted_notebook_is_not_looked_for(desk: Desk) -> None:
     desk.run(0, "hello", 1)
     desk.followed = True  # else the file would be written first
     await desk.contents.delete_file("a.ipynb")
-    assert desk.journal.unsettled_paths() == []
+    assert desk.journal.runs.unsettled_paths() == []
 
 
 async def test_a_password_asked_by_somebody_else_is_not_kept(desk: Desk, tmp_path: Path) -> None:
@@ -353,3 +306,68 @@ async def test_a_save_does_not_come_between(desk: Desk, monkeypatch: pytest.Monk
     await desk.save(notebook)
     await writing
     assert nbformat.read(desk.file, 4).cells[1].source == "typed meanwhile"
+
+
+async def test_who_reads_on_and_on_holds_nobody_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that reads a notebook has its time to connect; reading it again gives no more."""
+    monkeypatch.setattr(author_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(author_module, "LOADING_SECONDS", 2.0)
+    desk.author.start()
+    began = time.monotonic()
+    await desk.opened()
+    await asyncio.sleep(1.2)
+    await desk.opened()
+    desk.run(0, "hello", 1)
+    await asyncio.sleep(0.2)
+    assert desk.texts() == ["", ""]
+    while desk.texts() != ["hello", ""]:
+        assert time.monotonic() < began + 3.0
+        await asyncio.sleep(0.02)
+    await desk.author.aclose()
+
+
+async def test_the_author_forgets_what_is_done(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of runs that others took the place of, and of notebooks that lack nothing, nothing is kept in
+    memory."""
+    monkeypatch.setattr(author_module, "RUNNING_SECONDS", 0.2)
+    monkeypatch.setattr(author_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(author_module, "LOADING_SECONDS", 0.0)
+    desk.followed = True
+    for number in range(3):
+        asked = desk.ask(0)
+        desk.say(asked, "stream", name="stdout", text=f"{number}")
+        await desk.opened()
+    desk.end(asked, 3)
+    desk.followed = False
+    desk.author.start()
+    await until(lambda: desk.texts() == ["2", ""])
+    await until(lambda: desk.author._shown == desk.author._written == {})
+    await desk.author.aclose()
+
+
+async def test_a_thread_that_goes_on_and_on_is_not_written_on_and_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each write is a version that is kept: there is time between two of them, whoever reads."""
+    monkeypatch.setattr(author_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(author_module, "LOADING_SECONDS", 0.0)
+    written: list[str] = []
+    write = desk.contents.write
+
+    async def counted(path: str, *rest: Any) -> None:
+        written.append(path)
+        await write(path, *rest)
+
+    monkeypatch.setattr(desk.contents, "write", counted)
+    asked = desk.ask(0)
+    desk.end(asked, 1)
+    desk.author.start()
+    for number in range(10):
+        desk.say(asked, "stream", name="stdout", text=f"{number}")
+        await asyncio.sleep(0.1)
+        assert (await desk.shown())[0] == "".join(str(each) for each in range(number + 1))
+    assert len(written) == 1
+    await desk.author.aclose()
+    assert desk.texts() == ["0123456789", ""]

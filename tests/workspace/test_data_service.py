@@ -29,8 +29,8 @@ async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 
 async def ask(service: DataService, sql: str) -> list[dict[str, object]]:
-    async with service.query(Query(sql)) as (_, chunks):
-        body = b"".join([chunk async for chunk in chunks])
+    async with service.query(Query(sql)) as answer:
+        body = b"".join([chunk async for chunk in answer.chunks])
     return list(pa.ipc.open_stream(body).read_all().to_pylist())
 
 
@@ -96,24 +96,24 @@ async def test_errors_are_themselves(service: DataService) -> None:
 async def test_leaving_stops_the_query(service: DataService) -> None:
     """A query whose reader leaves is cancelled at the engine."""
     sql = "select hash(a.range) from range(100000000) a, range(1000) b"
-    async with service.query(Query(sql)) as (number, chunks):
-        await anext(chunks)
-        assert (await service.summary(number)).state == "running"
+    async with service.query(Query(sql)) as answer:
+        await anext(answer.chunks)
+        assert (await service.summary(answer.id)).state == "running"
     for _ in range(100):
-        if (await service.summary(number)).state != "running":
+        if (await service.summary(answer.id)).state != "running":
             break
         await asyncio.sleep(0.05)
-    assert (await service.summary(number)).state == "cancelled"
+    assert (await service.summary(answer.id)).state == "cancelled"
 
 
 async def test_cancel_ends_the_stream(service: DataService) -> None:
     """`cancel` makes the reader's iterator raise."""
     sql = "select hash(a.range) from range(100000000) a, range(1000) b"
-    async with service.query(Query(sql)) as (number, chunks):
-        await anext(chunks)
-        await service.cancel(number)
+    async with service.query(Query(sql)) as answer:
+        await anext(answer.chunks)
+        await service.cancel(answer.id)
         with pytest.raises(QueryFailed, match="cancelled"):
-            async for _ in chunks:
+            async for _ in answer.chunks:
                 pass
 
 

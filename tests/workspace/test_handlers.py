@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -22,6 +23,10 @@ EXAMPLES = {
     r"([a-z0-9-]+)": "here",
     r"([0-9A-Za-z-]+)": "1234",
     r"([0-9]{1,18})": "7",
+    r"([0-9]{1,5})": "80",
+    r"([a-z0-9_]+)": "sales",
+    r"([0-9a-f]+)": "12ab",
+    r"([A-Za-z0-9_.-]+)": "HF_TOKEN",
 }
 
 
@@ -145,10 +150,13 @@ def test_unknown_names_are_not_found(work: Server) -> None:
     for method, path in (
         ("DELETE", "/ropeway/api/runtimes/nobody"),
         ("GET", "/ropeway/api/runtimes/nobody/usage"),
+        ("GET", "/ropeway/api/runtimes/nobody/usage/past"),
+        ("GET", "/ropeway/api/runtimes/nobody/choices"),
         ("GET", "/ropeway/api/runtimes/nobody/kernels"),
         ("POST", "/ropeway/api/runtimes/nobody/start"),
         ("POST", "/ropeway/api/runtimes/nobody/restart"),
         ("DELETE", "/ropeway/api/runtimes/nobody/kernels/1"),
+        ("POST", "/ropeway/api/runtimes/nobody/kernels/1/restart"),
     ):
         assert work.api(path, method)[0] == 404, path
 
@@ -201,6 +209,88 @@ def test_usage_of_a_plain_server_comes_from_its_kernel(
         assert 0 < usage["ram"]["used"] < usage["ram"]["total"]
     finally:
         work.api(f"/api/kernels/{kernel}", "DELETE")
+
+
+def test_each_kernel_of_a_plain_server_tells_its_own_memory(
+    work: Server, own_gpu: Callable[[str], Server]
+) -> None:
+    """Without the agent every Python kernel of ours there is asked, in one go."""
+    own_gpu("lone")
+    made = [work.api("/api/kernels", "POST", {"name": "lone.python3"}) for _ in "ab"]
+    assert [status for status, _ in made] == [201, 201], made
+    kernels = [kernel["id"] for _, kernel in made]
+    try:
+        sessions = work.api("/ropeway/api/runtimes/lone/kernels")[1]["kernels"]
+        remote = {session["remote_id"] for session in sessions if session["id"] in kernels}
+        held: dict[str, int] = {}
+        for _ in range(5):  # the SDK that answers arrives while the kernel starts
+            _, usage = work.api("/ropeway/api/runtimes/lone/usage")
+            held = {each["id"]: each["ram"] for each in usage.get("kernels", ())}
+            if set(held) == remote:
+                break
+        assert set(held) == remote
+        assert len(held) == 2
+        assert min(held.values()) > 1_000_000
+    finally:
+        for kernel in kernels:
+            work.api(f"/api/kernels/{kernel}", "DELETE")
+
+
+def test_a_runtime_has_a_past(work: Server) -> None:
+    """A runtime with the agent is sampled while a kernel runs there; a plain one is left alone."""
+    names = ("python3", "gpu.python3")
+    kernels = [work.api("/api/kernels", "POST", {"name": name})[1]["id"] for name in names]
+    try:
+        before = len(_past(work, "here"))
+        alone = len(_past(work, "gpu"))
+        for _ in range(300):
+            if len(samples := _past(work, "here")) > before:
+                break
+            time.sleep(0.1)
+        assert len(samples) > before, "nobody asked, and it was measured"
+        assert len(_past(work, "gpu")) == alone
+        assert 0 < samples[-1]["usage"]["ram"]["used"] < samples[-1]["usage"]["ram"]["total"]
+        ages = [sample["ago"] for sample in samples]
+        assert ages == sorted(ages, reverse=True)
+    finally:
+        for kernel in kernels:
+            work.api(f"/api/kernels/{kernel}", "DELETE")
+
+
+def _past(work: Server, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = work.api(f"/ropeway/api/runtimes/{name}/usage/past")[1]["samples"]
+    return found
+
+
+def test_what_a_page_measures_belongs_to_the_past(work: Server) -> None:
+    """What was asked for is remembered too, once in two seconds at most."""
+    for _ in range(3):
+        assert work.api("/ropeway/api/runtimes/here/usage")[0] == 200
+    ages = [sample["ago"] for sample in _past(work, "here")]
+    assert ages[-1] < 10
+    assert all(older - newer > 1.8 for older, newer in itertools.pairwise(ages))
+
+
+@pytest.mark.parametrize("runtime", ["here", "gpu"])
+def test_a_kernel_is_restarted(work: Server, gpu: Server, runtime: str) -> None:
+    """A restarted kernel keeps its id, a stranger's too; one that is gone cannot be restarted."""
+    name = "python3" if runtime == "here" else "gpu.python3"
+    local = work.api("/api/kernels", "POST", {"name": name})[1]["id"]
+    stranger = gpu.api("/api/kernels", "POST", {"name": "python3"})[1]["id"]
+    try:
+        sessions = work.api(f"/ropeway/api/runtimes/{runtime}/kernels")[1]["kernels"]
+        ids = [each["remote_id"] for each in sessions if each["id"] == local]
+        ids += [stranger] if runtime == "gpu" else []
+        for remote in ids:
+            path = f"/ropeway/api/runtimes/{runtime}/kernels/{remote}/restart"
+            assert work.api(path, "POST", {})[0] == 202
+        after = work.api(f"/ropeway/api/runtimes/{runtime}/kernels")[1]["kernels"]
+        assert set(ids) <= {each["remote_id"] for each in after}
+        status, answer = work.api(f"/ropeway/api/runtimes/{runtime}/kernels/1/restart", "POST", {})
+        assert (status, answer["error"]["code"]) == (410, "kernel_gone")
+    finally:
+        work.api(f"/api/kernels/{local}", "DELETE")
+        gpu.api(f"/api/kernels/{stranger}", "DELETE")
 
 
 def test_sessions_of_a_runtime_are_listed_and_ended(work: Server, gpu: Server) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from ropeway import config
 from ropeway.errors import BadInput, LinkRefused, NameTaken, NotFound
-from ropeway.link.listener import Link
+from ropeway.link.link import Link
 from ropeway.workspace import joining as module
 from ropeway.workspace.invites import invite_list
 from ropeway.workspace.joining import Joining, link_file, tell_link, told_link

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ropeway.errors import Unreachable
 from support.kernel_client import KernelClient
 from support.servers import Server, plain_jupyter
 
@@ -264,7 +265,8 @@ async def _until_dead(client: KernelClient) -> None:
 async def test_a_restarted_runtime_is_usable_again(
     work: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """When a runtime's server restarts, its old kernel is dead and a restart brings a new one."""
+    """When a runtime's server restarts, its old kernel is dead and a restart brings a new one, or
+    says why there is none."""
     folder = tmp_path_factory.mktemp("back")
     with plain_jupyter(folder) as first:
         body = {"url": first.url, "token": first.token, "name": "back"}
@@ -280,6 +282,9 @@ async def test_a_restarted_runtime_is_usable_again(
                     status, answer = await asyncio.to_thread(work.api, path, "POST")
                     assert status == 200, answer
                     assert (await client.execute("x")).reply["ename"] == "NameError"
+                status, answer = await asyncio.to_thread(work.api, path, "POST")
+                assert status == Unreachable.http_status
+                assert "cannot be reached" in answer["message"]
         finally:
             work.api("/ropeway/api/runtimes/back", "DELETE")
 
@@ -361,6 +366,9 @@ async def test_starting_on_a_dead_runtime_says_why(
         assert status == 500
         assert "cannot be reached" in answer["message"]
         assert "hint" in answer["message"]
+        status, answer = work.api("/api/kernels", "POST", {"name": "gone.python3"})
+        assert status == Unreachable.http_status
+        assert "cannot be reached" in answer["message"]
     finally:
         work.api("/ropeway/api/runtimes/gone", "DELETE")
 
@@ -375,3 +383,19 @@ async def test_kernels_of_a_runtime_that_is_away_can_be_given_up(
     status, answer = work.api("/ropeway/api/runtimes/lost?shutdown=1", "DELETE")
     assert status == 204, answer
     assert kernel not in [model["id"] for model in work.api("/api/kernels")[1]]
+
+
+async def test_colab_runtime_unassign_ends_the_kernel(work: Server) -> None:
+    """The cell ends in order, its kernel behind it; a kernel on a runtime knows that its notebook's
+    folder is elsewhere, and one on `here` stands in it."""
+    module = "ropeway.kernel.colab"
+    where = f"import {module}.presence as p, {module}.runtime as r; print(p.away)\n"
+    with started(work, "python3") as kernel_id:
+        assert (await run((work, kernel_id), where)).text == "False\n"
+    with started(work, "gpu.python3") as kernel_id:
+        ran = await run((work, kernel_id), where + "r.unassign()")
+        assert ran.text.startswith("True\nRopeway ends this notebook's kernel.")
+        assert ran.reply["status"] == "ok"
+        async with asyncio.timeout(60):
+            while work.api(f"/api/kernels/{kernel_id}")[0] != 404:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ropeway.wire import Amount, Gpu, Usage
+from ropeway.wire import Amount, Gpu, KernelUsage, Usage
 from ropeway.workspace.offered import LONGEST, MOST_KERNELS, checked_usage, offered_kernels
 
 PYTHON = {
@@ -86,8 +86,10 @@ def test_usage_keeps_what_fits() -> None:
         "ram": {"used": 1, "total": 2},
         "disk": {"used": -1, "total": True},
         "gpus": [{"name": "T4", "used": 1, "total": 2, "busy": 7}, {"name": "odd"}, 3],
+        "kernels": [{"id": "a", "ram": 5, "gpu": -1}, {"id": "b"}, {"ram": 6, "gpu": 7}, None],
     }
-    assert checked_usage(body) == Usage(Amount(1, 2), None, (Gpu("T4", 1, 2, None),))
+    kernels = (KernelUsage("a", 5, None), KernelUsage("", 6, 7))
+    assert checked_usage(body) == Usage(Amount(1, 2), None, (Gpu("T4", 1, 2, None),), kernels)
 
 
 @given(ANY_JSON)
@@ -95,5 +97,5 @@ def test_no_answer_breaks_the_check(body: Any) -> None:
     """Whatever JSON a server sends, the checks answer and what they keep is plain JSON."""
     for part in (body, {"kernelspecs": body}, {"kernelspecs": {"a": body}}):
         json.dumps(offered_kernels(part), allow_nan=False)
-    for part in (body, {"ram": body, "disk": body, "gpus": [body]}):
+    for part in (body, {"ram": body, "disk": body, "gpus": [body], "kernels": [body]}):
         checked_usage(part)

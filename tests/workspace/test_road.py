@@ -14,8 +14,9 @@ import pytest
 
 from ropeway.data.grants import Grants
 from ropeway.workspace import road as road_module
+from ropeway.workspace.choice import choose_kernel
 from ropeway.workspace.door import Door
-from ropeway.workspace.headless import choose_kernel, running_kernel, serving_home
+from ropeway.workspace.headless import running_kernel, serving_home
 from ropeway.workspace.home import Home
 from ropeway.workspace.provisioner import RuntimeProvisioner
 from ropeway.workspace.road import Road
@@ -60,7 +61,7 @@ def given(grants: Grants) -> list[str]:
 
 async def test_where_no_door_is_nothing_is_granted(grants: Grants) -> None:
     """A runtime without a tunnel gets no grant, and its kernels hear nothing."""
-    road, kernel = Road(grants, "gpu", "k1"), Kernel()
+    road, kernel = Road(grants, "gpu", "k1", "own"), Kernel()
     assert road.code("") == ""
     road.follow("", kernel)
     await asyncio.sleep(0.05)
@@ -70,7 +71,7 @@ async def test_where_no_door_is_nothing_is_granted(grants: Grants) -> None:
 
 async def test_a_new_door_is_told_once_with_the_same_grant(grants: Grants) -> None:
     """A kernel whose tunnel moved hears of it silently; one whose did not hears nothing."""
-    road, kernel = Road(grants, "gpu", "k1"), Kernel("ok", "ok")
+    road, kernel = Road(grants, "gpu", "k1", "own"), Kernel("ok", "ok")
     first = road.code(URL)
     road.follow(URL, kernel)
     road.follow(URL + "2", kernel)
@@ -91,7 +92,7 @@ async def test_a_kernel_that_did_not_hear_is_told_again(
 ) -> None:
     """A kernel that was busy for long, or dropped it after a cell that failed, hears it again."""
     monkeypatch.setattr(road_module, "PAUSE", 0.01)
-    road, kernel = Road(grants, "gpu", "k1"), Kernel("aborted", "late", "ok")
+    road, kernel = Road(grants, "gpu", "k1", "own"), Kernel("aborted", "late", "ok")
     road.follow(URL, kernel)
     await until(lambda: len(kernel.heard) == 3)
     await asyncio.sleep(0.1)
@@ -101,7 +102,7 @@ async def test_a_kernel_that_did_not_hear_is_told_again(
 
 async def test_a_closed_road_grants_nothing(grants: Grants) -> None:
     """When the kernel is no more its grant is gone, and nothing is told to it."""
-    road, kernel = Road(grants, "gpu", "k1"), Kernel()
+    road, kernel = Road(grants, "gpu", "k1", "own"), Kernel()
     road.code(URL)
     road.follow(URL + "2", kernel)
     await asyncio.sleep(0.01)
@@ -116,7 +117,7 @@ async def test_a_closed_road_grants_nothing(grants: Grants) -> None:
 @asynccontextmanager
 async def a_kernel(home: Home) -> AsyncIterator[tuple[Any, Callable[[str], Any]]]:
     """A kernel of the runtime here: its manager, and what runs a cell and gives what it prints."""
-    kernel = await choose_kernel(home, "here", None)
+    kernel = await choose_kernel(home.registry, "here", None)
     async with running_kernel(home, kernel, home.root) as manager:
         client = manager.client()
         client.start_channels()
@@ -150,7 +151,7 @@ async def home(tmp_path: Path) -> AsyncIterator[Home]:
 
 def grant_of(manager: Any) -> str:
     """What a kernel of the workspace was granted."""
-    road = manager.provisioner._road
+    road = manager.provisioner._sdk._road
     assert road is not None
     assert road._given is not None
     text: str = road._given.text

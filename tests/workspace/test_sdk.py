@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import sys
-import zipfile
 
 from ropeway.workspace import sdk
 
 
-def test_the_archive_holds_the_sdk_and_nothing_else() -> None:
-    """The zip has the SDK, the errors and the wire, and nothing that stays at home."""
-    names = zipfile.ZipFile(io.BytesIO(sdk._archive())).namelist()
-    assert {"ropeway/__init__.py", "ropeway/errors.py", "ropeway/wire.py"} <= set(names)
+def test_what_is_brought_is_the_sdk_and_nothing_else() -> None:
+    """A kernel gets the SDK, what it shares with home, and nothing that stays at home."""
+    names = list(sdk._modules())
+    shared = ["__init__", "artefacts", "errors", "wire"]
     rest = [n for n in names if n.count("/") == 1]
-    assert sorted(rest) == ["ropeway/__init__.py", "ropeway/errors.py", "ropeway/wire.py"]
+    assert sorted(rest) == [f"ropeway/{name}.py" for name in shared]
     assert all(n.startswith("ropeway/kernel/") for n in names if n not in rest)
     assert all(n.endswith(".py") for n in names)
-
-
-def test_the_same_code_every_time() -> None:
-    """The archive is the same bytes for the same sources, so a kernel writes it once."""
-    assert sdk._archive() == sdk._archive()
 
 
 def test_the_code_is_one_statement_without_names() -> None:

@@ -17,10 +17,17 @@ from typing import Any
 import psutil
 import pytest
 
-from ropeway.errors import BadInput, MissingPackage, RopewayError, TokenRefused, Unreachable
+from ropeway.errors import (
+    BadInput,
+    MissingPackage,
+    RopewayError,
+    Stopped,
+    TokenRefused,
+    Unreachable,
+)
 from ropeway.workspace.address import Address
 from ropeway.workspace.client import RuntimeClient
-from ropeway.workspace.providers import Site, provider_for, provider_type
+from ropeway.workspace.providers import Site, provider_for, provider_type, ssh
 from ropeway.workspace.providers.far_side import IDLE_SECONDS, environment_key
 from ropeway.workspace.providers.ssh import Ssh
 from ropeway.workspace.remembered import Record
@@ -52,10 +59,15 @@ def bare(tmp_path: Path) -> Iterator[FarMachine]:
 
 @asynccontextmanager
 async def provider(
-    machine: FarMachine, text: str = f"ssh://{ALIAS}", config: Path | None = None, **site: Any
+    machine: FarMachine,
+    text: str = f"ssh://{ALIAS}",
+    config: Path | None = None,
+    stop_idle: str = "",
+    **site: Any,
 ) -> AsyncIterator[Ssh]:
     """A provider for that machine; at the end it is let go of."""
     options = {"config": str(config or machine.config)}
+    options |= {"stop_idle": stop_idle} if stop_idle else {}
     url, token = provider_type(text).read(text, "", options)
     made = provider_for(Record("far", url, token, options), Site(**{"timeout": 10.0, **site}))
     assert isinstance(made, Ssh)
@@ -322,7 +334,7 @@ async def test_a_runtime_that_ended_is_started_again(machine: FarMachine) -> Non
 
 async def test_stop_leaves_nothing_and_stays(machine: FarMachine) -> None:
     """`stop` ends runtime and kernels for all; nobody who was connected revives it, nor does a
-    look; who connects anew does."""
+    look, nor the next workspace; who asks for its start does."""
     async with provider(machine) as one, provider(machine) as two:
         address = await one.reach()
         await two.reach()
@@ -330,14 +342,54 @@ async def test_stop_leaves_nothing_and_stays(machine: FarMachine) -> None:
         await one.stop()
         await until(lambda: machine.processes(connections=False) == [])
         for far in (one, two):
-            with pytest.raises(Unreachable, match=r"was stopped|does not run"):
+            with pytest.raises(Stopped, match="was stopped"):
                 await far.reach()
-    async with provider(machine, start=False) as looking:
-        with pytest.raises(Unreachable, match="does not run"):
-            await looking.reach()
+    for start in (False, True):
+        async with provider(machine, start=start) as looking:
+            with pytest.raises(Stopped, match="was stopped"):
+                await looking.reach()
     await until(lambda: machine.processes(connections=False) == [])
     async with provider(machine) as anew:
-        await anew.reach()
+        await anew.start()
+
+
+async def test_one_that_ended_by_itself_starts_on_request(machine: FarMachine) -> None:
+    """With `stop_idle` the far runtime ends though somebody is connected, looks do not revive it,
+    and the reason is told; `start` does."""
+    async with provider(machine, stop_idle="2s") as far:
+        first = await far.reach()
+        client = RuntimeClient("far", first)
+        assert await client.stop_idle() == 2
+        await client.aclose()
+        await until(lambda: machine.processes(connections=False) == [])
+        for _ in range(2):
+            with pytest.raises(Stopped, match="ended by itself: no cell ran there for 2 s") as told:
+                await far.reach()
+        assert "ropeway start far" in told.value.hint
+        await asyncio.sleep(1)
+        assert machine.processes(connections=False) == []
+        await far.start()
+        assert (await far.reach()).token != first.token
+
+
+async def test_another_s_start_is_found(machine: FarMachine, monkeypatch: Any) -> None:
+    """A runtime that was stopped, and that somebody else starts, is found within the next look."""
+    monkeypatch.setattr(ssh, "LOOK_SECONDS", 0.5)
+    async with provider(machine) as one, provider(machine) as two:
+        await one.reach()
+        await one.stop()
+        with pytest.raises(Stopped):
+            await one.reach()
+        await two.start()
+        await asyncio.sleep(0.6)
+        assert (await one.reach()).token == (await two.reach()).token
+
+
+@pytest.mark.parametrize("asked", ["soon", "0s", 7200])
+def test_a_time_that_is_none_is_told(asked: object) -> None:
+    """`stop_idle` is a time, as a text."""
+    with pytest.raises(BadInput, match=r"stop_idle"):
+        Ssh.read(f"ssh://{ALIAS}", "", {"stop_idle": asked})
 
 
 async def test_the_road_back(machine: FarMachine) -> None:
@@ -437,15 +489,24 @@ async def test_a_killed_home_leaves_no_connection(machine: FarMachine, tmp_path:
 
 
 def test_the_command_says_what_goes_on(machine: FarMachine, tmp_path: Path) -> None:
-    """`ropeway connect ssh://…` tells each step on stderr, and the result on stdout."""
-    options = ["--ssh-config", str(machine.config)]
-    ran = subprocess.run(
-        [sys.executable, "-m", "ropeway", "connect", f"ssh://{ALIAS}", "--name", "gpu", *options],
-        env=clean_environment(tmp_path / "home"),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    """`ropeway connect ssh://…` tells each step on stderr, and the result on stdout; `ropeway
+    runtimes` says when the runtime stops."""
+
+    def ropeway(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "ropeway", *words],
+            env=clean_environment(tmp_path / "home"),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    options = ["--ssh-config", str(machine.config), "--stop-idle", "2h"]
+    ran = ropeway("connect", f"ssh://{ALIAS}", "--name", "gpu", *options)
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr == f"Connecting to {ALIAS} over SSH…\n"
     assert f"Connected gpu ({ALIAS})." in ran.stdout
+    assert "gpu: stops after 2 h idle" in ropeway("runtimes").stdout
+    (asked,) = machine.state.glob("workspaces/*/detached-*.idle")
+    assert float(asked.read_text()) == 7200

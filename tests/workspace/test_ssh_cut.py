@@ -12,7 +12,8 @@ import pytest
 from ropeway.workspace.registry import Registry
 from ropeway.workspace.remembered import Record, runtime_list
 from ropeway.workspace.specs import SpecCache
-from support.far_machine import ALIAS, FarMachine, FarNetwork
+from support.far_machine import ALIAS, FarMachine
+from support.far_network import FarNetwork
 from support.kernel_client import KernelClient
 
 
@@ -23,7 +24,7 @@ def machine(
     """A far machine at the end of the cable."""
     folder = tmp_path / "machine"
     folder.mkdir()
-    made = FarMachine(folder, prepared=installed[0], address=network.ADDRESS)
+    made = FarMachine(folder, prepared=installed[0], address=network.there)
     try:
         made.start(*network.prefix)
         yield made

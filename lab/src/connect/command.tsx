@@ -1,8 +1,16 @@
 import { copyIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-/** A command to run in a shell, with a button that copies it. */
-export function Command({ text }: { text: string }): JSX.Element {
+export interface ICommandProps {
+  text: string;
+  /** The name of the button that copies; without it: `Copy` and the text. */
+  label?: string;
+  /** Further buttons. */
+  children?: React.ReactNode;
+}
+
+/** Something to run elsewhere, with a button that copies it. */
+export function Command({ text, label, children }: ICommandProps): JSX.Element {
   const [said, say] = React.useState('');
   const code = React.useRef<HTMLElement>(null);
   const copy = async (): Promise<void> => {
@@ -23,11 +31,12 @@ export function Command({ text }: { text: string }): JSX.Element {
       <button
         type="button"
         className="rw-Small jp-mod-styled"
-        aria-label={`Copy ${text}`}
+        aria-label={label ?? `Copy ${text}`}
         onClick={() => void copy()}
       >
-        <copyIcon.react tag="span" width="14px" height="14px" /> Copy
+        <copyIcon.react tag="span" width="14px" height="14px" /> {label ?? 'Copy'}
       </button>
+      {children}
       <span role="status">{said}</span>
     </div>
   );

@@ -20,7 +20,7 @@ export function createMenu(
 ): Menu {
   const menu = new MenuSvg({ commands });
   menu.addClass('rw-Menu');
-  menu.node.setAttribute('aria-label', 'Runtime of this notebook');
+  menu.contentNode.setAttribute('aria-label', 'Runtime of this notebook');
   const { missing } = connection.view;
   if (missing) {
     const args = { name: missing, label: `Add ${missing}, which this notebook wants…` };

@@ -33,8 +33,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
       }
       return connection;
     };
-    const current = (): Connection | null =>
-      notebooks.currentWidget ? connectionOf(notebooks.currentWidget) : null;
+    const current = (id?: unknown): Connection | null => {
+      const panel = id ? notebooks.find(each => each.id === id) : notebooks.currentWidget;
+      return panel ? connectionOf(panel) : null;
+    };
 
     addCommands(app.commands, runtimes, current);
     toolbar.addFactory<NotebookPanel>(
@@ -54,7 +56,7 @@ export default plugin;
 function addCommands(
   commands: CommandRegistry,
   runtimes: IRuntimes,
-  current: () => Connection | null
+  current: (id?: unknown) => Connection | null
 ): void {
   const find = (name: unknown): IRuntime | undefined =>
     runtimes.runtimes.find(runtime => runtime.name === name);
@@ -76,7 +78,7 @@ function addCommands(
         : connection?.view.runtime?.name === args.runtime;
     },
     execute: async args => {
-      const connection = current();
+      const connection = current(args.panel);
       const isThere = args.kernel
         ? connection?.kernelName === args.kernel
         : connection?.view.runtime?.name === args.runtime;
@@ -89,7 +91,11 @@ function addCommands(
     describedBy: {
       args: {
         type: 'object',
-        properties: { runtime: { type: 'string' }, kernel: { type: 'string' } },
+        properties: {
+          runtime: { type: 'string' },
+          kernel: { type: 'string' },
+          panel: { type: 'string', description: 'The id of a notebook; by default the current.' }
+        },
         required: ['runtime']
       }
     }
@@ -103,7 +109,7 @@ function addCommands(
       const connection = current();
       const answer = await askForRuntime(runtimes, {
         name: typeof args.name === 'string' ? args.name : '',
-        offerUse: connection !== null
+        offerUse: connection !== null && args.use !== false
       });
       if (answer?.use) {
         await connection?.use(answer.runtime.name);
@@ -112,7 +118,11 @@ function addCommands(
     describedBy: {
       args: {
         type: 'object',
-        properties: { name: { type: 'string' }, label: { type: 'string' } }
+        properties: {
+          name: { type: 'string' },
+          label: { type: 'string' },
+          use: { type: 'boolean' }
+        }
       }
     }
   });

@@ -1,5 +1,6 @@
 /** What the Connect button shows, from what is known: no widgets, no server. */
 import { IAmount, IApiError, IRuntime, IUsage } from '../api';
+import { inWords } from '../duration';
 
 export type Tone = 'none' | 'good' | 'busy' | 'warning' | 'error';
 
@@ -86,7 +87,11 @@ function stateOf(
   const [word, tone] = KERNEL_WORDS[facts.kernel.status] ?? ['connected', 'good'];
   const name = facts.kernel.name;
   const kernel = runtime.kernels.find(k => k.name === name)?.display_name ?? name;
-  const title = `This notebook runs on ${runtime.name} (${runtime.address}) with ${kernel}.`;
+  const ends = runtime.stop_idle > 0 ? `It stops after ${inWords(runtime.stop_idle)} idle.` : '';
+  const title = sentences(
+    `This notebook runs on ${runtime.name} (${runtime.address}) with ${kernel}.`,
+    ends
+  );
   const good = tone === 'good';
   return { word, tone, title: good ? title : sentences(title, `Kernel: ${word}.`) };
 }
@@ -168,11 +173,13 @@ function meter(label: string, amount: IAmount): IMeter {
   return { label, share: share(amount), text: figures(amount) };
 }
 
-function share({ used, total }: IAmount): number {
+/** The part in use, from 0 to 1. */
+export function share({ used, total }: IAmount): number {
   return total > 0 ? Math.min(1, Math.max(0, used / total)) : 0;
 }
 
-function figures({ used, total }: IAmount): string {
+/** `3.1 of 25.3 GiB`. */
+export function figures({ used, total }: IAmount): string {
   return `${gib(used)} of ${gib(total)} GiB`;
 }
 

@@ -4,6 +4,7 @@ import { Message } from '@lumino/messaging';
 import { Menu } from '@lumino/widgets';
 import * as React from 'react';
 
+import { openBelow } from '../popup';
 import { ConnectButton } from './button';
 import { Connection } from './connection';
 import { metersOf, whyUnmeasured } from './view';
@@ -66,17 +67,7 @@ export class ConnectWidget extends ReactWidget {
   private _open(button: HTMLElement, byKeyboard: boolean): void {
     this._menu?.dispose();
     const menu = (this._menu = this._createMenu(this._connection));
-    // Before a chosen command runs, so that a dialog it opens gives the focus back to the button.
-    menu.aboutToClose.connect(() => {
-      button.setAttribute('aria-expanded', 'false');
-      button.focus();
-    });
-    const { right, bottom } = button.getBoundingClientRect();
-    button.setAttribute('aria-expanded', 'true');
-    menu.open(right, bottom, { horizontalAlignment: 'right' });
-    if (byKeyboard) {
-      menu.activateNextItem();
-    }
+    openBelow(button, menu, byKeyboard);
   }
 
   private _onChanged(): void {

@@ -3,7 +3,9 @@ import { NotebookPanel } from '@jupyterlab/notebook';
 import { Kernel, KernelMessage } from '@jupyterlab/services';
 
 import { Api, ICellRun, IRecordedMessage } from '../api';
-import { RunFuture } from './future';
+import { Arrivals } from './arrivals';
+import { RunFuture, displayId } from './future';
+import { hookRuns } from './hooks';
 
 const AGAIN_MS = 5_000;
 const HEARD_MS = 1_000;
@@ -28,14 +30,19 @@ export class Follower {
     _panel.disposed.connect(() => {
       session.kernelChanged.disconnect(this._listen, this);
       session.connectionStatusChanged.disconnect(this._onConnection, this);
-      this._kernel?.anyMessage.disconnect(this._onMessage, this);
+      this._leave();
     });
   }
 
   private _onConnection(_: unknown, status: Kernel.ConnectionStatus): void {
     if (status === 'connected') {
       void this._follow();
-    } else if (this._met && this._awaySince === null) {
+      return;
+    }
+    // What was followed goes on without this page: when it is back the journal has it.
+    this._futures.clear();
+    this._connections += 1;
+    if (this._met && this._awaySince === null) {
       this._awaySince = Date.now();
       this._sent.clear();
     }
@@ -45,32 +52,95 @@ export class Follower {
   private _listen(): void {
     const kernel = this._panel.sessionContext.session?.kernel ?? null;
     if (this._kernel !== kernel) {
-      this._kernel?.anyMessage.disconnect(this._onMessage, this);
+      this._leave();
       this._kernel = kernel;
       this._futures.clear();
+      this._shown.clear();
+      this._displays.clear();
       this._sent.clear();
-      kernel?.anyMessage.connect(this._onMessage, this);
+      if (kernel) {
+        kernel.anyMessage.connect(this._onMessage, this);
+        this._arrivals = new Arrivals(
+          kernel,
+          msg => this._wants(msg),
+          msg => this._handle(kernel, msg)
+        );
+        hookRuns(kernel, request => this._futures.get(request));
+      }
     }
   }
 
-  private _onMessage(kernel: Kernel.IKernelConnection, args: Kernel.IAnyMessageArgs): void {
-    const { msg, direction } = args;
-    if (direction === 'send') {
-      if (msg.header.msg_type === 'execute_request') {
-        this._sent.add(msg.header.msg_id);
-      }
-      return;
+  private _leave(): void {
+    this._kernel?.anyMessage.disconnect(this._onMessage, this);
+    this._arrivals?.dispose();
+  }
+
+  private _onMessage(_: unknown, { msg, direction }: Kernel.IAnyMessageArgs): void {
+    if (direction === 'send' && msg.header.msg_type === 'execute_request') {
+      this._sent.add(msg.header.msg_id);
     }
+  }
+
+  private _wants(msg: KernelMessage.IMessage): boolean {
+    const ended = msg.header.msg_type === 'status';
+    return ended || this._futures.has(requestOf(msg)) || displayId(msg) !== undefined;
+  }
+
+  private _handle(kernel: Kernel.IKernelConnection, msg: KernelMessage.IMessage): void {
     const parent = msg.parent_header as Partial<KernelMessage.IHeader>;
-    const request = parent.msg_id ?? '';
+    const request = requestOf(msg);
     const future = this._futures.get(request);
-    void future?.handle(msg);
+    future?.handle(msg);
+    this._updateDisplays(request, msg);
     if (KernelMessage.isStatusMsg(msg) && msg.content.execution_state === 'idle') {
       if (future) {
         void this._finish(request, future);
       } else if (parent.msg_type === 'execute_request' && parent.session === kernel.clientId) {
         this._tellHeard(request);
       }
+    }
+  }
+
+  /** One cell changes what another one displayed, which this page may know from the journal only. */
+  private _updateDisplays(request: string, msg: KernelMessage.IMessage): void {
+    const id = displayId(msg);
+    if (!id) {
+      return;
+    }
+    for (const [other, run] of this._shown) {
+      if (run.isDisposed) {
+        this._shown.delete(other); // its cell shows something else by now
+      } else if (other !== request && run.displays(id)) {
+        run.update(msg);
+        this._displays.add(id);
+      }
+    }
+    const known = this._displays.has(id) || this._futures.get(request)?.displays(id);
+    this._displays.add(id);
+    if (!known && KernelMessage.isUpdateDisplayDataMsg(msg)) {
+      void this._findDisplay(id);
+    }
+  }
+
+  /** Show the cells anew that displayed something before this page was there. */
+  private async _findDisplay(id: string): Promise<void> {
+    const kernel = this._kernel;
+    if (!kernel) {
+      return;
+    }
+    try {
+      for (const run of await this._api.runs(this._panel.context.path, 0)) {
+        const here = this._shown.has(run.request) || this._sent.has(run.request);
+        if (!here && !run.running && run.kernel === kernel.id) {
+          const { messages } = await this._recorded(run.request);
+          if (messages.some(message => displayId(message) === id)) {
+            await this._show(kernel, run);
+          }
+        }
+      }
+    } catch (reason) {
+      this._displays.delete(id);
+      console.warn('What a cell displayed cannot be updated yet', reason);
     }
   }
 
@@ -119,38 +189,36 @@ export class Follower {
 
   private async _show(kernel: Kernel.IKernelConnection, run: ICellRun): Promise<void> {
     const future = new RunFuture(kernel, run.request);
-    const early: KernelMessage.IMessage[] = [];
-    const keep = (_: unknown, { msg, direction }: Kernel.IAnyMessageArgs): void => {
-      const parent = msg.parent_header as { msg_id?: string };
-      if (direction === 'recv' && parent.msg_id === run.request) {
-        early.push(msg);
-      }
-    };
-    kernel.anyMessage.connect(keep);
+    this._futures.set(run.request, future);
+    const connections = this._connections;
     try {
       await this._api.follow(run.request, kernel.clientId);
       // Nothing is cleared before everything is here.
       const { messages, running } = await this._recorded(run.request);
       const cell = this._cell(run.cell);
-      if (!cell) {
-        return;
+      if (!cell || connections !== this._connections) {
+        this._drop(run.request, future);
+        return; // a page that was away meanwhile asks again
       }
       cell.outputArea.future = future;
       cell.model.trusted = true;
       cell.model.executionCount = null;
       cell.model.executionState = 'running';
-      for (const msg of [...messages, ...early]) {
-        void future.handle(msg);
-      }
-      this._futures.set(run.request, future);
-      const over = early.some(
-        msg => KernelMessage.isStatusMsg(msg) && msg.content.execution_state === 'idle'
-      );
-      if (!running || over) {
+      this._shown.set(run.request, future);
+      future.begin(messages);
+      if (!running) {
         await this._finish(run.request, future);
       }
-    } finally {
-      kernel.anyMessage.disconnect(keep);
+    } catch (reason) {
+      this._drop(run.request, future);
+      throw reason;
+    }
+  }
+
+  /** A future that shows nothing; a later one of the same run may have taken its place. */
+  private _drop(request: string, future: RunFuture): void {
+    if (this._futures.get(request) === future) {
+      this._futures.delete(request);
     }
   }
 
@@ -171,8 +239,8 @@ export class Follower {
   }
 
   private async _finish(request: string, future: RunFuture): Promise<void> {
-    this._futures.delete(request);
     await future.finish();
+    this._futures.delete(request);
     const cell = this._panel.content.widgets.find(
       widget => widget instanceof CodeCell && widget.outputArea.future === future
     ) as CodeCell | undefined;
@@ -203,16 +271,28 @@ export class Follower {
   }
 
   private _kernel: Kernel.IKernelConnection | null = null;
+  /** Runs from the journal that go on. */
   private readonly _futures = new Map<string, RunFuture>();
+  /** Runs from the journal that are in their cells, also once they have ended. */
+  private readonly _shown = new Map<string, RunFuture>();
+  /** What was displayed by runs that this page knows. */
+  private readonly _displays = new Set<string>();
   /** Runs that this page sent since it was connected: it shows them by itself. */
   private readonly _sent = new Set<string>();
+  private _arrivals: Arrivals | null = null;
   private readonly _heard = new Set<string>();
   private _untold: string[] = [];
   /** Whether this page has followed before: what it was given as it opened, it has. */
   private _met = false;
   private _awaySince: number | null = null;
+  /** How often the connection was lost. */
+  private _connections = 0;
   private _busy = false;
   private _again = false;
+}
+
+function requestOf(msg: KernelMessage.IMessage): string {
+  return (msg.parent_header as Partial<KernelMessage.IHeader>).msg_id ?? '';
 }
 
 function restored(message: IRecordedMessage): KernelMessage.IMessage {

@@ -6,15 +6,19 @@ import {
   Api,
   ApiError,
   IApiError,
+  IChoice,
   IConnectRequest,
   IInvitation,
   IRuntime,
+  ISample,
   ISession,
   IUsage,
+  IWish,
   Parting
 } from '../api';
 import { Polling } from '../polling';
 import { IRuntimes } from '../tokens';
+import { attempted } from './attempt';
 
 export class RuntimesModel implements IRuntimes, IDisposable {
   constructor(private readonly _api: Api) {
@@ -74,8 +78,12 @@ export class RuntimesModel implements IRuntimes, IDisposable {
     this._polling.wake();
   }
 
-  async connect(request: IConnectRequest): Promise<IRuntime> {
-    const runtime = await this._api.connect(request);
+  async connect(
+    request: IConnectRequest,
+    told: (steps: readonly string[]) => void,
+    signal: AbortSignal
+  ): Promise<IRuntime> {
+    const runtime = await attempted(this._api, request, told, signal);
     await this.refresh();
     return runtime;
   }
@@ -106,6 +114,14 @@ export class RuntimesModel implements IRuntimes, IDisposable {
     return this._api.usage(name, kernel);
   }
 
+  past(name: string): Promise<ISample[]> {
+    return this._api.past(name);
+  }
+
+  choices(name: string, wish: IWish): Promise<IChoice[]> {
+    return this._api.choices(name, wish);
+  }
+
   sessions(name: string): Promise<ISession[]> {
     return this._api.sessions(name);
   }
@@ -113,6 +129,10 @@ export class RuntimesModel implements IRuntimes, IDisposable {
   async shutDown(name: string, remoteId: string): Promise<void> {
     await this._api.shutDown(name, remoteId);
     await this.refresh();
+  }
+
+  restartKernel(name: string, remoteId: string): Promise<void> {
+    return this._api.restartKernel(name, remoteId);
   }
 
   private async _look(): Promise<void> {

@@ -2,7 +2,7 @@ import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { ApiError, IApiError, ISession, Parting } from '../api';
-import { Polling } from '../polling';
+import { EachRuntime } from '../runtimes/each';
 import { IRuntimes } from '../tokens';
 
 /** What is known of the kernels of one runtime. */
@@ -12,16 +12,15 @@ export interface ISessionList {
   problem: IApiError | null;
 }
 
-/** The kernels on every runtime; each runtime is asked on its own, so that one cannot hold up all. */
+/** The kernels on every runtime. */
 export class SessionsModel implements IDisposable {
   /** `onEnded` is called when sessions may have ended. */
   constructor(
     readonly runtimes: IRuntimes,
     private readonly _onEnded: () => Promise<void>
   ) {
-    this._watching = runtimes.watch(() => true);
+    this._each = new EachRuntime(runtimes, name => this._look(name));
     runtimes.changed.connect(this._onRuntimes, this);
-    this._onRuntimes();
   }
 
   get changed(): ISignal<this, void> {
@@ -29,13 +28,12 @@ export class SessionsModel implements IDisposable {
   }
 
   get isDisposed(): boolean {
-    return this._watching.isDisposed;
+    return this._each.isDisposed;
   }
 
   dispose(): void {
     if (!this.isDisposed) {
-      this._watching.dispose();
-      this._pollings.forEach(polling => polling.dispose());
+      this._each.dispose();
       Signal.clearData(this);
     }
   }
@@ -65,27 +63,13 @@ export class SessionsModel implements IDisposable {
   }
 
   private async _lookAfter(name: string): Promise<void> {
-    await Promise.all([this._pollings.get(name)?.now(), this._onEnded().catch(() => undefined)]);
+    await Promise.all([this._each.now(name), this._onEnded().catch(() => undefined)]);
   }
 
   private _onRuntimes(): void {
-    const connected = this.runtimes.runtimes.filter(r => r.state === 'connected');
-    const names = new Set(connected.map(runtime => runtime.name));
-    for (const [name, polling] of this._pollings) {
-      if (!names.has(name)) {
-        polling.dispose();
-        this._pollings.delete(name);
+    for (const name of this._lists.keys()) {
+      if (!this._each.has(name)) {
         this._lists.delete(name);
-      }
-    }
-    for (const name of names) {
-      if (!this._pollings.has(name)) {
-        const polling = new Polling(
-          () => this._look(name),
-          () => true
-        );
-        this._pollings.set(name, polling);
-        polling.start();
       }
     }
     this._changed.emit();
@@ -98,7 +82,7 @@ export class SessionsModel implements IDisposable {
     } catch (reason) {
       list = { sessions: this.of(name).sessions, problem: ApiError.from(reason) };
     }
-    if (!this.isDisposed && this._pollings.has(name)) {
+    if (this._each.has(name)) {
       this._lists.set(name, list);
       this._changed.emit();
     }
@@ -107,8 +91,7 @@ export class SessionsModel implements IDisposable {
     }
   }
 
-  private readonly _watching: IDisposable;
+  private readonly _each: EachRuntime;
   private readonly _changed = new Signal<this, void>(this);
   private readonly _lists = new Map<string, ISessionList>();
-  private readonly _pollings = new Map<string, Polling>();
 }

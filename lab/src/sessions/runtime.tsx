@@ -1,6 +1,7 @@
 import * as React from 'react';
 
 import { ApiError, IApiError, IRuntime, Parting } from '../api';
+import { inWords } from '../duration';
 import { Problem } from '../problem';
 import { ISessionList } from './model';
 import { IQuestionProps, Question } from './question';
@@ -51,7 +52,13 @@ export function RuntimeSection(props: IRuntimeSectionProps): JSX.Element {
         <span className="rw-State" data-state={runtime.state}>
           {runtime.state}
         </span>
-        <span className="rw-Runtime-address">{runtime.address}</span>
+        <span className="rw-Runtime-address">
+          {runtime.address}
+          {runtime.kind !== 'here' && ` · class ${runtime.runtime_class}`}
+          {runtime.state === 'connected' &&
+            runtime.stop_idle > 0 &&
+            ` · stops after ${inWords(runtime.stop_idle)} idle`}
+        </span>
         {working && <span className="rw-Spinner" role="status" aria-label="Working" />}
         {runtime.state === 'stopped' && (
           <button

@@ -75,7 +75,8 @@ export function SessionTable({ runtime, sessions, onShutDown }: ISessionTablePro
   );
 }
 
-function notebookOf(session: ISession): string {
+/** The notebook that a kernel belongs to, in a few words. */
+export function notebookOf(session: ISession): string {
   if (session.path) {
     return PathExt.basename(session.path);
   }

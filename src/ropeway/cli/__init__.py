@@ -26,9 +26,13 @@ COMMANDS = {
     "disconnect": "ropeway.cli.connect:disconnect",
     "runtimes": "ropeway.cli.connect:runtimes",
     "run": "ropeway.cli.notebook:run",
+    "resume": "ropeway.cli.resume:resume",
     "exec": "ropeway.cli.notebook:execute",
+    "output": "ropeway.cli.output:output",
     "history": "ropeway.cli.history:history",
+    "ledger": "ropeway.cli.ledger:ledger",
     "data": "ropeway.cli.data:data",
+    "secrets": "ropeway.cli.secrets:secrets",
     "doctor": "ropeway.cli.doctor:doctor",
 }
 """Each command and where it is; loaded when it is used, so that `ropeway --help` is quick."""
@@ -71,8 +75,12 @@ def cli() -> None:
       ropeway connect 'http://gpu:8888/?token=…' --name gpu
       ropeway connect ssh://ann@gpu-box        lend a machine that SSH reaches
       ropeway run train.ipynb --on gpu         run a notebook without a page
+      ropeway resume train.ipynb --on lab      go on elsewhere from what came home
+      ropeway output train.ipynb               everything that a cell printed
       ropeway history train.ipynb              what it was before, and the way back
       ropeway data add sales data/sales.csv    let cells ask for rows of a file
+      ropeway secrets set HF_TOKEN             for userdata.get in notebooks that may
+      ropeway ledger --since 7d                what crossed, for whom and why
       ropeway doctor                           try every runtime, say what is wrong
     """
 
@@ -104,9 +112,11 @@ def run(args: list[str] | None = None) -> int:
 
 
 def show(error: RopewayError) -> None:
-    """Print an error and its hint."""
+    """Print an error with its hint, and what was noted for home alone."""
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
     click.echo(error.message, err=True)
+    for note in getattr(error, "__notes__", ()):
+        click.echo(f"  {note}", err=True)
     if error.hint:
         click.secho("hint: ", fg="cyan", bold=True, nl=False, err=True)
         click.echo(error.hint, err=True)

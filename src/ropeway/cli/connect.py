@@ -19,6 +19,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from ropeway import config
+from ropeway.cli.classes import runtime_class
+from ropeway.cli.colab import colab_options, heard, is_colab, prepare, show_costs, wishes
+from ropeway.duration import words
 from ropeway.errors import BadInput, RopewayError
 from ropeway.tls import parse_fingerprint
 from ropeway.workspace.address import HERE
@@ -35,6 +38,7 @@ from ropeway.workspace.running import find_root, running_workspace
 @click.option("--name", help="What to call the runtime; by default after its host.")
 @click.option("--token", default="", help="Its token, if the URL has none; - asks for it.")
 @click.option("--fingerprint", help="The one TLS certificate to accept, as sha256:AB:CD:….")
+@runtime_class
 @click.option("--server", default="", help="At a JupyterHub: which of your named servers.")
 @click.option("--profile", default="", help="At a JupyterHub: the slug of a profile to start.")
 @click.option(
@@ -49,34 +53,48 @@ from ropeway.workspace.running import find_root, running_workspace
     type=click.Path(exists=True, dir_okay=False, resolve_path=True),
     help="For ssh://: an ssh_config to use instead of your own.",
 )
+@click.option(
+    "--stop-idle",
+    metavar="TIME",
+    help="For ssh:// and colab: end it after so long without a running cell; a Colab VM after 1h "
+    "unless you say never.",
+)
+@colab_options
 def connect(
     url: str,
     name: str | None,
     token: str,
     fingerprint: str | None,
+    runtime_class: str,
     server: str,
     profile: str,
     pairs: tuple[str, ...],
     ssh_config: str | None,
+    stop_idle: str | None,
+    **colab: Any,
 ) -> None:
     """Connect the Jupyter server at URL, or the machine at ssh://user@host, as a runtime.
 
     URL may be any that a Jupyter server prints or a browser shows. The server is asked once, then
     remembered, with its token, in a file that only you can read. On a machine that SSH reaches a
-    runtime is installed once and started; ssh:// takes a port and a folder too. With hub+ before
-    the URL of a JupyterHub, your server there is started first.
+    runtime is installed once and started; ssh:// takes a port and a folder too. With --stop-idle it
+    ends by itself, never while a cell runs. With hub+ before the URL of a JupyterHub, your server
+    there is started first. The word colab asks Google for a VM of Colab, through Google's own
+    program and with your account; the first time in a terminal.
 
     \b
     Examples:
       ropeway connect 'http://gpu-box:8888/?token=abc' --name gpu
-      ropeway connect ssh://ann@gpu-box --name gpu
+      ropeway connect ssh://ann@gpu-box --name gpu --stop-idle 2h
       ropeway connect https://hub.example/user/ann/lab --token -
       ropeway connect hub+https://hub.example --server gpu --profile a100 --token -
+      ropeway connect colab --gpu T4 --stop-idle 30m
       ropeway connect localhost:9999 --token abc
       ropeway connect https://gpu-box:9999 --token - --fingerprint sha256:AB:CD:…
     """
-    given: dict[str, Any] = {"server": server, "profile": profile}
+    given: dict[str, Any] = {"server": server, "profile": profile, "stop_idle": stop_idle}
     options = {key: value for key, value in given.items() if value}
+    options |= wishes(url, colab)
     if pairs:
         options["user_options"] = dict(_pair(pair) for pair in pairs)
     if token == "-":  # noqa: S105 (a request to be asked, not a token)
@@ -88,12 +106,23 @@ def connect(
         options["config"] = ssh_config
     if fingerprint:
         options["fingerprint"] = parse_fingerprint(fingerprint)
+    if is_colab(url) and not prepare(colab, options, token):
+        return
+    said: list[str] = []
     with _telling("Connecting") as tell:
         record = asyncio.run(
             check_and_remember(
-                runtime_list(), url, token, name, options=options, timeout=timeout, tell=tell
+                runtime_list(),
+                url,
+                token,
+                name,
+                options=options,
+                runtime_class=runtime_class,
+                timeout=timeout,
+                tell=heard(said, tell),
             )
         )
+    show_costs(said)
     shown = provider_for(record, Site()).shown
     click.echo(f"Connected {record.name} ({shown}).")
     click.echo(f"Use it: Connect ▸ {record.name} in a notebook, or --on {record.name} here.")
@@ -104,8 +133,8 @@ def connect(
 def start(name: str) -> None:
     """Start the runtime NAME again where it was stopped, and wait until it answers.
 
-    A JupyterHub's server is started with the profile that it was connected with. Other runtimes
-    are looked at, no more.
+    A JupyterHub's server is started with the profile that it was connected with, a runtime over SSH
+    with its --stop-idle. Other runtimes are looked at, no more.
 
     \b
     Example:
@@ -229,7 +258,9 @@ async def _look(record: Record, timeout: float) -> Look:
     client = RuntimeClient(record.name, None, timeout)
     try:
         client.address = await provider.reach()
-        specs, running = await asyncio.gather(client.kernelspecs(), client.kernels())
+        specs, running, stop_idle = await asyncio.gather(
+            client.kernelspecs(), client.kernels(), client.stop_idle()
+        )
     except RopewayError as error:
         return Look(record.name, provider.shown, state_after(error), "", "", error.message)
     finally:
@@ -237,4 +268,6 @@ async def _look(record: Record, timeout: float) -> Look:
         await provider.aclose()
     names = ", ".join(sorted(specs["kernelspecs"]))
     count = "?" if running is None else str(len(running))
-    return Look(record.name, provider.shown, "connected", names, count)
+    stop_idle = stop_idle or provider.stop_idle
+    ends = f"stops after {words(stop_idle)} idle" if stop_idle else ""
+    return Look(record.name, provider.shown, "connected", names, count, ends)

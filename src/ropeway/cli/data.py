@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import os
 import sys
-from collections.abc import Callable
-from decimal import Decimal
+from contextlib import closing
+from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from ropeway.cli.policy import policy
+from ropeway.cli.rows import replace, table, write
 from ropeway.config import PROJECT_FILE
-from ropeway.data import catalog
-from ropeway.data.query import Answer, Home
-from ropeway.errors import BadInput
+from ropeway.data import catalog, passwords
+from ropeway.data.query import Home
+from ropeway.data.sources import Database, Files, columns, is_url, rows
+from ropeway.errors import BadInput, RopewayError
 from ropeway.kernel.words import bytes_text, rows_text
-from ropeway.wire import Dataset, Query, Summary
+from ropeway.wire import Query, Summary
 
 
 @click.group()
@@ -35,37 +33,66 @@ def data() -> None:
     """
 
 
+data.add_command(policy)
+
+
 @data.command()
 @click.argument("name")
 @click.argument("source")
-def add(name: str, source: str) -> None:
+@click.option("--table", "-t", help="The table or view of a database; also schema.table.")
+@click.option("--query", "-q", help="A SELECT in the database's own SQL instead of a table.")
+@click.option("--sheet", help="The sheet of a workbook.")
+@click.option("--format", "kind", help="The kind of file, where its ending does not tell.")
+@click.option("--delimiter", help="What stands between two values of a CSV file.")
+@click.option("--no-header", is_flag=True, help="The first row is no row of names.")
+@click.option("--column", "-c", multiple=True, metavar="NAME=TYPE", help="Give a column this type.")
+@click.option(
+    "--option", "-o", multiple=True, metavar="NAME=VALUE", help="Any other option of the source."
+)
+def add(
+    name: str,
+    source: str,
+    kind: str | None,
+    no_header: bool,
+    column: tuple[str, ...],
+    option: tuple[str, ...],
+    **given: str | None,
+) -> None:
     """Make SOURCE known to notebooks as the table NAME.
 
-    SOURCE is a CSV, TSV, JSON, NDJSON or Parquet file, a folder of such files, or a glob. It is
-    written into the nearest ropeway.toml, or into a new one here; no data is copied.
+    SOURCE is a file (CSV, JSON, Parquet, Avro, Arrow, Excel, SQLite), a folder or a glob of such
+    files, a URL of one, or a database's address. It is opened once, then written into the nearest
+    ropeway.toml, or into a new one here. A password in a URL goes into the system's keyring or a
+    private file, never into ropeway.toml.
 
     \b
     Examples:
       ropeway data add sales data/sales.csv
       ropeway data add events 'logs/**/*.ndjson.gz'
+      ropeway data add people people.xlsx --sheet Staff
+      ropeway data add orders postgresql://ann:pw@db.example/shop --table orders
+      ropeway data add trips s3://bucket/trips/ -o storage='{"region": "eu-west-1"}'
     """
-    here = Path.cwd()
-    entry = catalog.add(here, name, source)
-    files = entry.files()
-    count = len(files.paths)
-    what = f"{count} files" if count > 1 else "1 file"
-    place = entry.base / PROJECT_FILE
-    click.echo(f"Added {name} to {place}: {entry.source} ({what}, {bytes_text(files.size)})")
-    if problem := _dataset(Home(here), name).error:
-        click.echo(f"But it cannot be read yet: {problem}", err=True)
-    else:
-        query = f"select * from {name} limit 10"  # noqa: S608  # shown to a person, not run
-        click.echo(f'In a cell: import ropeway as rw; rw.sql("{query}")')
+    options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    options |= {"format": kind} if kind else {}
+    options |= {"header": False} if no_header else {}
+    options |= {"columns": dict(_pair(each) for each in column)} if column else {}
+    options |= dict(_param(each) for each in option)
+    added = catalog.add(Path.cwd(), name, source, options)
+    entry = added.entry
+    click.echo(
+        f"Added {name} to {entry.base / PROJECT_FILE}: {entry.source} ({_size(added.found)})"
+    )
+    if added.kept:
+        click.echo(f"Its password is in {added.kept}.")
+    click.echo(table(["column", "type"], [(each.name, each.type) for each in added.columns]))
+    query = f"select * from {name} limit 10"  # noqa: S608  # shown to a person, not run
+    click.echo(f'In a cell: import ropeway as rw; rw.sql("{query}")')
 
 
 @data.command()
 def ls() -> None:
-    """List the datasets.
+    """List the datasets. What is elsewhere is not looked at.
 
     \b
     Example:
@@ -75,11 +102,8 @@ def ls() -> None:
     if not entries:
         click.echo("No dataset was added yet: ropeway data add NAME SOURCE")
         return
-    table = Table("name", "source", "columns", "state", box=None, header_style="bold")
-    for each in Home(Path.cwd()).datasets():
-        state = each.error or "ready"
-        table.add_row(each.name, entries[each.name].source, str(len(each.columns)), state)
-    _console().print(table)
+    told = [(name, entry.source, *_state(entry)) for name, entry in sorted(entries.items())]
+    click.echo(table(["name", "source", "size", "state"], told), nl=False)
 
 
 @data.command()
@@ -92,7 +116,7 @@ def rm(name: str) -> None:
       ropeway data rm sales
     """
     catalog.remove(Path.cwd(), name)
-    click.echo(f"Removed {name}; its files are untouched.")
+    click.echo(f"Removed {name}; its data is untouched.")
 
 
 @data.command()
@@ -105,17 +129,81 @@ def show(name: str) -> None:
       ropeway data show sales
     """
     entry = catalog.load(Path.cwd())[name]
-    files = entry.files()
-    found = _dataset(Home(Path.cwd()), name)
+    found = entry.open()
+    seen = columns(found)
     click.echo(f"{name}: {entry.source}")
-    click.echo(f"{files.kind}, {len(files.paths)} file(s), {bytes_text(files.size)}")
-    if found.error:
-        click.echo(f"It cannot be read: {found.error}", err=True)
-        return
-    table = Table("column", "type", box=None, header_style="bold")
-    for column in found.columns:
-        table.add_row(column.name, column.type)
-    _console().print(table)
+    click.echo(", ".join([found.kind, _size(found), *_counted(found)]))
+    click.echo(table(["column", "type"], [(each.name, each.type) for each in seen]), nl=False)
+
+
+@data.command()
+@click.argument("name")
+@click.option("-n", "count", default=20, show_default=True, help="How many rows.")
+def preview(name: str, count: int) -> None:
+    """Show the first rows of the dataset NAME.
+
+    \b
+    Example:
+      ropeway data preview sales -n 5
+    """
+    _ = catalog.load(Path.cwd())[name]
+    with Home(Path.cwd()) as home:
+        asked = Query(f"select * from {name} limit {int(count)}")  # noqa: S608  # a checked name
+        with closing(home.prepare(asked)) as answer:
+            write("table", answer, sys.stdout.buffer)
+            sys.stdout.flush()
+
+
+@data.command()
+@click.argument("name")
+def password(name: str) -> None:
+    """Keep the password for the source of the dataset NAME, in the keyring or a private file.
+
+    It is asked for, unseen, or read from the standard input where that is no terminal.
+
+    \b
+    Examples:
+      ropeway data password orders
+      pass show shop | ropeway data password orders
+    """
+    entry = catalog.load(Path.cwd())[name]
+    if not is_url(entry.source):
+        raise BadInput(f"The source of {name} is no URL: it has no password.")
+    given = (
+        click.prompt("Password", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+    )
+    click.echo(f"Kept in {passwords.keep(entry.source, {'password': given.rstrip(chr(10))})}.")
+
+
+@data.command()
+@click.argument("name")
+def versions(name: str) -> None:
+    """List the versions of the dataset NAME that a notebook put here.
+
+    The last one is what a query sees. Each is a Parquet file; removing the newest brings the one
+    before it back.
+
+    \b
+    Example:
+      ropeway data versions scores
+    """
+    if not catalog.load(Path.cwd())[name].put:
+        raise BadInput(
+            f"{name} was added, not put: it has no versions.",
+            hint='A notebook puts a table here with rw.put(df, "name").',
+        )
+    found = catalog.shelf(Path.cwd()).versions(name)
+    click.echo(f"In {found[-1].path.parent}:")
+    told = [
+        (
+            str(each.number),
+            f"{datetime.fromtimestamp(each.time):%Y-%m-%d %H:%M:%S}",
+            bytes_text(each.size),
+            each.path.name,
+        )
+        for each in found
+    ]
+    click.echo(table(["version", "time", "size", "file"], told), nl=False)
 
 
 @data.command()
@@ -138,29 +226,15 @@ def query(sql: str, param: tuple[str, ...], kind: str, output: Path | None) -> N
       ropeway data query "select region, sum(amount) from sales group by region"
       ropeway data query "select * from sales where amount > \\$low" -p low=10 --format csv -o a.csv
     """
-    answer = Home(Path.cwd()).prepare(Query(sql, dict(_param(each) for each in param)))
-    try:
-        if output is None:
-            _write(kind, answer, sys.stdout.buffer)
-            sys.stdout.flush()
-        else:
-            _replace(output, lambda file: _write(kind, answer, file))
-    finally:
-        answer.close()
+    with Home(Path.cwd()) as home:
+        answer = home.prepare(Query(sql, dict(_param(each) for each in param)))
+        with closing(answer):
+            if output is None:
+                write(kind, answer, sys.stdout.buffer)
+                sys.stdout.flush()
+            else:
+                replace(output, lambda file: write(kind, answer, file))
     click.echo(_footer(answer.summary()), err=True)
-
-
-def _replace(output: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Put a new file in the place of `output` once it is whole: a failed query leaves the old."""
-    fresh = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    try:
-        with fresh.open("wb") as file:
-            write(file)
-        fresh.replace(output)
-    except OSError as error:
-        raise BadInput(f"{output} cannot be written: {error.strerror}.") from error
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def _param(text: str) -> tuple[str, Any]:
@@ -174,97 +248,40 @@ def _param(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _write(kind: str, answer: Answer, out: BinaryIO) -> None:
-    writers: dict[str, Callable[[Answer, BinaryIO], None]] = {
-        "table": _write_table,
-        "csv": _write_csv,
-        "json": _write_json,
-        "arrow": _write_arrow,
-    }
-    writers[kind](answer, out)
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.rpartition("=")
+    if not separator or not name or not value:
+        raise BadInput(f"{text!r} is not NAME=TYPE.", hint="For example -c price='DECIMAL(10,2)'.")
+    return name, value
 
 
-def _write_arrow(answer: Answer, out: BinaryIO) -> None:
-    for chunk in answer:
-        out.write(chunk)
+def _state(entry: catalog.Entry) -> tuple[str, str]:
+    """Size and state; of what is elsewhere neither, because asking may take long."""
+    if is_url(entry.source):
+        return "", "elsewhere"
+    try:
+        return _size(entry.open()), "ready"
+    except RopewayError as error:
+        return "", error.message
 
 
-def _write_csv(answer: Answer, out: BinaryIO) -> None:
-    text = io.TextIOWrapper(out, "utf-8", newline="", write_through=True)
-    writer = csv.writer(text, lineterminator="\n")
-    names, rows = _rows(answer)
-    writer.writerow(names)
-    writer.writerows(rows)
-    text.detach()
+def _size(found: Files | Database) -> str:
+    if isinstance(found, Database):
+        return "a database"
+    count = len(found.paths)
+    return f"{count} files, {bytes_text(found.size)}" if count > 1 else (
+        f"1 file, {bytes_text(found.size)}"
+    )  # fmt: skip
 
 
-def _write_json(answer: Answer, out: BinaryIO) -> None:
-    names, rows = _rows(answer)
-    for row in rows:
-        line = json.dumps(dict(zip(names, row, strict=True)), default=_plain, ensure_ascii=False)
-        out.write(line.encode() + b"\n")
-
-
-def _plain(value: object) -> Any:
-    """What JSON lacks: numbers stay numbers, all else is text."""
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    return str(value)
-
-
-def _write_table(answer: Answer, out: BinaryIO) -> None:
-    names, rows = _rows(answer)
-    table = Table(*names, box=None, header_style="bold")
-    for row in rows:
-        table.add_row(*("NULL" if value is None else str(value) for value in row))
-    console = _console()
-    with console.capture() as captured:
-        console.print(table)
-    out.write(captured.get().encode())
-
-
-def _rows(answer: Answer) -> tuple[list[str], Any]:
-    """The names of the columns and an iterator of the rows; reads the stream as it comes."""
-    import pyarrow as pa  # type: ignore[import-untyped]
-
-    reader = pa.ipc.open_stream(_Source(answer))
-    names = [str(name) for name in reader.schema.names]
-    rows = (
-        row
-        for batch in reader
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
-    )
-    return names, rows
-
-
-class _Source(io.RawIOBase):
-    """An answer's chunks as a file."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__()
-        self._answer = answer
-        self._held = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._held:
-            self._held = next(self._answer, b"")
-        taken = self._held[: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._held = self._held[len(taken) :]
-        return len(taken)
-
-
-def _dataset(home: Home, name: str) -> Dataset:
-    return next(each for each in home.datasets() if each.name == name)
+def _counted(found: Files | Database) -> list[str]:
+    told = rows(found)
+    if told is None:
+        return []
+    number, exact = told
+    return [rows_text(number) if exact else f"about {rows_text(number)}"]
 
 
 def _footer(told: Summary) -> str:
     scanned = f"{bytes_text(told.bytes_scanned)} scanned"
     return f"{rows_text(told.rows)} · {scanned} · {told.seconds:.2f} s"
-
-
-def _console() -> Console:
-    return Console(soft_wrap=True)

@@ -11,7 +11,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ropeway.workspace.address import HERE
+from ropeway.errors import BadInput
+from ropeway.workspace.address import HERE, parse_address
 from ropeway.workspace.doctor import Health, examine
 from ropeway.workspace.headless import serving_home
 from ropeway.workspace.running import find_root
@@ -20,10 +21,13 @@ UNWELL = 3
 
 
 @click.command()
+@click.argument("url", required=False)
 @click.option("--on", help="Look at this runtime alone; by default at all of them.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
-def doctor(on: str | None, as_json: bool) -> int:
+def doctor(url: str | None, on: str | None, as_json: bool) -> int:
     """Try every runtime with a little kernel and say what is wrong.
+
+    With the URL that you paste in Colab it says instead what keeps Colab's page from that server.
 
     For each it shows how it is reached, what serves it, the road that data takes from home to its
     kernels, how long a small question takes on it and how fast a large answer comes, and the
@@ -33,8 +37,13 @@ def doctor(on: str | None, as_json: bool) -> int:
     Examples:
       ropeway doctor
       ropeway doctor --on gpu
+      ropeway doctor 'http://localhost:9999/?token=…'    Colab's page cannot connect
       ropeway doctor --json | jq '.runtimes[] | {name, road, mb_per_s}'
     """
+    if url:
+        if on:
+            raise BadInput("--on names a runtime, a URL a server.", hint="Leave one of them out.")
+        return _look_for_the_page(url, as_json)
     found = asyncio.run(_examine(on))
     well = not any(health.problems for health in found)
     if as_json:
@@ -43,6 +52,21 @@ def doctor(on: str | None, as_json: bool) -> int:
     else:
         _show(found, well)
     return 0 if well else UNWELL
+
+
+def _look_for_the_page(url: str, as_json: bool) -> int:
+    from ropeway.runtime.colab import doctor as page
+
+    address = parse_address(url)
+    found = page.examine(address.url, address.token)
+    if as_json:
+        problems = [asdict(found)] if found else []
+        click.echo(json.dumps({"well": not found, "problems": problems}, indent=2))
+    elif found:
+        click.echo(f"{found.message}\nhint: {found.hint}")
+    else:
+        click.echo(f"Colab's page can connect to {address.shown}.\n{page.BROWSER}")
+    return UNWELL if found else 0
 
 
 async def _examine(on: str | None) -> list[Health]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -30,14 +32,7 @@ _STYLES = {"+": "green", "-": "red", "@": "dim"}
 @click.option("--show", type=int, metavar="N", help="Print the document of a version.")
 @click.option("--restore", type=int, metavar="N", help="Go back to a version.")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
-def history(
-    notebook: Path | None,
-    other: int | None,
-    diff: int | None,
-    show: int | None,
-    restore: int | None,
-    as_json: bool,
-) -> None:
+def history(notebook: Path | None, **given: Any) -> None:
     """List the kept versions of NOTEBOOK, compare them, or go back to one.
 
     The workspace keeps a version at each save, and before each save what somebody else wrote. A
@@ -53,38 +48,45 @@ def history(
       ropeway history train.ipynb --show 12 > old.ipynb
       ropeway history train.ipynb --restore 12
     """
-    if sum(each is not None for each in (diff, show, restore)) > 1:
+    wish = Wish(**given)
+    asked = [each for each in (wish.diff, wish.show, wish.restore) if each is not None]
+    if len(asked) > 1:
         raise BadInput("--diff, --show and --restore do not go together.", hint="Give one of them.")
     if notebook is None:
-        if diff is not None or show is not None or restore is not None:
+        if asked:
             raise BadInput("Of which notebook?", hint="`ropeway history` lists those kept.")
-        _list_notebooks(as_json)
+        _list_notebooks(wish.as_json)
         return
-    if other is not None and diff is None:
-        raise BadInput(f"{other} goes with --diff alone.", hint=f"Try --diff A {other}.")
-    _of_one(notebook, other, diff, show, restore, as_json)
+    if wish.other is not None and wish.diff is None:
+        hint = f"Try --diff A {wish.other}."
+        raise BadInput(f"{wish.other} goes with --diff alone.", hint=hint)
+    _of_one(notebook, wish)
 
 
-def _of_one(
-    notebook: Path,
-    other: int | None,
-    diff: int | None,
-    show: int | None,
-    restore: int | None,
-    as_json: bool,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be done with a notebook's versions: by default they are listed."""
+
+    other: int | None
+    diff: int | None
+    show: int | None
+    restore: int | None
+    as_json: bool
+
+
+def _of_one(notebook: Path, wish: Wish) -> None:
     keeper, versions = _find(notebook)
-    for number in (diff, other, show, restore):
+    for number in (wish.diff, wish.other, wish.show, wish.restore):
         if number is not None:
             _check(versions, number, notebook)
-    if diff is not None:
-        _print_diff(keeper, notebook, diff, other, as_json)
-    elif show is not None:
-        sys.stdout.buffer.write(keeper.history.body(show))
+    if wish.diff is not None:
+        _print_diff(keeper, notebook, wish.diff, wish)
+    elif wish.show is not None:
+        sys.stdout.buffer.write(keeper.history.body(wish.show))
         sys.stdout.buffer.flush()
-    elif restore is not None:
-        _restore(keeper, notebook, restore, as_json)
-    elif as_json:
+    elif wish.restore is not None:
+        _restore(keeper, notebook, wish.restore, wish.as_json)
+    elif wish.as_json:
         _print_json(versions)
     else:
         Console().print(_table(versions))
@@ -177,16 +179,16 @@ def _restore(keeper: Keeper, notebook: Path, number: int, as_json: bool) -> None
         click.echo("A page that has it open shows it after File > Reload Notebook from Disk.")
 
 
-def _print_diff(keeper: Keeper, notebook: Path, one: int, other: int | None, as_json: bool) -> None:
+def _print_diff(keeper: Keeper, notebook: Path, one: int, wish: Wish) -> None:
     old = changes.parse(keeper.history.body(one))
-    if other is not None:
-        new = changes.parse(keeper.history.body(other))
+    if wish.other is not None:
+        new = changes.parse(keeper.history.body(wish.other))
     elif notebook.is_file():
         new = changes.parse(notebook.read_bytes())
     else:
         raise BadInput(f"There is no {notebook} to compare with.", hint="Give two versions.")
     found = changes.compare(old, new)
-    if as_json:
+    if wish.as_json:
         body = {"changes": [to_json(change) for change in found]}
         click.echo(json.dumps(body | {"summary": changes.summary(old, new)}, indent=2))
         return

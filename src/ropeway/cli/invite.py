@@ -10,7 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ropeway.cli.duration import seconds
+from ropeway.cli.classes import runtime_class
+from ropeway.duration import seconds
 from ropeway.errors import BadInput
 from ropeway.workspace.address import check_name
 from ropeway.workspace.invites import invite_list
@@ -22,10 +23,19 @@ from ropeway.workspace.running import find_root, running_workspace
 @click.option("--name", default="", help="What the runtime will be called; by default its host.")
 @click.option("--expires", default="1h", show_default=True, help="Such as 30m, 8h or 7d.")
 @click.option("--many", is_flag=True, help="May be used by many machines until it expires.")
+@runtime_class
 @click.option("--url", default="", help="The workspace's URL as the other machine sees it.")
 @click.option("--list", "show", is_flag=True, help="List the invitations that still count.")
 @click.option("--revoke", metavar="ID", help="Take an invitation back.")
-def invite(name: str, expires: str, many: bool, url: str, show: bool, revoke: str | None) -> None:
+def invite(
+    name: str,
+    expires: str,
+    many: bool,
+    runtime_class: str,
+    url: str,
+    show: bool,
+    revoke: str | None,
+) -> None:
     """Invite a machine to dial in and become a runtime: behind NAT, on a compute node, in a cloud.
 
     Prints one command to run there. Its token lets one machine join, once, and nothing else;
@@ -35,6 +45,7 @@ def invite(name: str, expires: str, many: bool, url: str, show: bool, revoke: st
     Examples:
       ropeway invite --name gpu
       ropeway invite --url https://team.example/ --expires 7d --many
+      ropeway invite --name colab --class public
       ropeway invite --list
       ropeway invite --revoke 3f9a2c01
     """
@@ -44,12 +55,14 @@ def invite(name: str, expires: str, many: bool, url: str, show: bool, revoke: st
         invite_list().revoke(revoke)
         click.echo(f"Invitation {revoke} counts no longer.")
     else:
-        _invite(name, seconds("--expires", expires), url, once=not many)
+        _invite(name, seconds("--expires", expires), url, not many, runtime_class)
 
 
-def _invite(name: str, length: float, url: str, *, once: bool) -> None:
+def _invite(name: str, length: float, url: str, once: bool, runtime_class: str) -> None:
     where, fingerprint = (url, "") if url else _own_url()
-    number, token = Joining().invite(check_name(name) if name else "", length, once=once)
+    number, token = Joining().invite(
+        check_name(name) if name else "", length, once=once, runtime_class=runtime_class
+    )
     until = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + length))
     uses = "once" if once else "as often as you like"
     click.secho(f"Run this on the other machine, {uses}, until {until}:", bold=True)

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 import click
 
 from ropeway.certificates import Certificate, chosen
-from ropeway.cli.duration import seconds
 from ropeway.cli.listening import tls_options
+from ropeway.duration import seconds
 from ropeway.errors import BadInput
 from ropeway.runtime.port import check_exposed
 from ropeway.workspace.address import check_name
 
 if TYPE_CHECKING:
     from ropeway.runtime.app import Listening
+    from ropeway.runtime.colab.mode import Colab
     from ropeway.runtime.join import Join
 
 
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
 @click.option("--name", default="", help="With --join: what to call this runtime there.")
 @click.option("--fingerprint", default="", help="With --join: the workspace's own certificate.")
 @click.option("--stop-idle", metavar="TIME", help="End after so long without a running cell: 2h.")
+@click.option("--colab", is_flag=True, help="Let Colab's page connect to this runtime.")
+@click.option(
+    "--colab-origin", metavar="URL", multiple=True, help="With --colab: another page to let in."
+)
+@click.option(
+    "--record", metavar="FILE", help="With --colab: write down what is asked, without secrets."
+)
 @tls_options
 def runtime(
     folder: Path,
@@ -40,6 +48,9 @@ def runtime(
     name: str,
     fingerprint: str,
     stop_idle: str | None,
+    colab: bool,
+    colab_origin: tuple[str, ...],
+    record: str | None,
     tls: str | None,
     certfile: str | None,
     keyfile: str | None,
@@ -53,9 +64,12 @@ def runtime(
     Behind NAT or a firewall let it --join instead, with the command that `ropeway invite` shows at
     home: it dials the workspace, and dials again whenever the link is lost.
 
+    With --colab it prints a URL for "Connect to a local runtime" in Colab's own page.
+
     \b
     Examples:
       ropeway runtime
+      ropeway runtime --colab                    for Colab's page, on this machine
       ropeway runtime --stop-idle 2h             for a machine that costs money
       ropeway runtime --host 0.0.0.0 --tls self-signed
       ropeway runtime --host 0.0.0.0 --certfile box.pem --keyfile box.key --port 9000
@@ -65,11 +79,8 @@ def runtime(
 
     if not folder.is_dir():
         raise BadInput(f"{str(folder)!r} is not a folder.", hint="Give a folder that exists.")
-    if join and (tls or certfile or host != "127.0.0.1"):
-        raise BadInput(
-            "A runtime that joins listens on this machine alone, without TLS.",
-            hint="Leave --host and the TLS options away: the link has the workspace's TLS.",
-        )
+    _check_alone(join, colab, alone=host == "127.0.0.1" and not (tls or certfile))
+    page = _page(colab, colab_origin, record)
     certificate = chosen(tls or "off", certfile or "", keyfile or "")
     check_exposed(host, tls=certificate is not None, insecure_http=insecure_http)
     longest = seconds("--stop-idle", stop_idle) if stop_idle else 0.0
@@ -77,23 +88,58 @@ def runtime(
     from ropeway.runtime.app import serve
 
     def started(listening: Listening) -> None:
-        _greet(listening, certificate, ends)
+        if page:
+            _greet_for_colab(listening, page, ends)
+        else:
+            _greet(listening, certificate, ends)
 
     def started_to_join(_: Listening) -> None:
         click.echo(f"Ctrl-C stops this runtime with its kernels{ends}.")
 
     serve(
         folder.resolve(),
-        host=host,
+        host="localhost" if page else host,
         port=9999 if port is None else port,
-        retries=50 if port is None else 0,
+        retries=50 if port is None and not page else 0,
         certificate=certificate,
-        stop_idle=longest,
+        stop_idle=(lambda: longest) if longest else None,
         token=os.environ.pop("ROPEWAY_RUNTIME_TOKEN", ""),
         started=started_to_join if join else started,
         companion=_joining(join, name, fingerprint) if join else None,
+        colab=page,
     )
     click.echo("Stopped.")
+
+
+def _check_alone(join: str | None, colab: bool, *, alone: bool) -> None:
+    if join and colab:
+        raise BadInput(
+            "--join lends this machine to a workspace, --colab to Colab's page.",
+            hint="Start a runtime for each, with ports and folders of their own.",
+        )
+    if join and not alone:
+        raise BadInput(
+            "A runtime that joins listens on this machine alone, without TLS.",
+            hint="Leave --host and the TLS options away: the link has the workspace's TLS.",
+        )
+    if colab and not alone:
+        raise BadInput(
+            "A runtime for Colab's page listens on this machine alone, without TLS.",
+            hint="Leave --host and the TLS options away: browsers want no TLS here.",
+        )
+
+
+def _page(colab: bool, origins: tuple[str, ...], record: str | None) -> Colab | None:
+    if not colab:
+        if origins or record:
+            raise BadInput("--colab-origin and --record belong to --colab.", hint="Add --colab.")
+        return None
+    from ropeway.runtime.colab.mode import Colab
+    from ropeway.runtime.colab.origin import COLAB, origin
+    from ropeway.runtime.colab.record import Record
+
+    let_in = (COLAB, *map(origin, origins))
+    return Colab(let_in, Record(Path(record)) if record else None)
 
 
 def _joining(url: str, name: str, fingerprint: str) -> Join:
@@ -119,6 +165,16 @@ def _greet(listening: Listening, certificate: Certificate | None, ends: str) -> 
     else:
         click.echo("Paste that URL in the workspace under Connect, Add a runtime…, or run there:")
     click.echo(f"  {command}")
+    click.echo(f"Ctrl-C stops it{ends}.")
+
+
+def _greet_for_colab(listening: Listening, page: Colab, ends: str) -> None:
+    click.secho("Colab's page can connect to this machine now:", bold=True)
+    click.echo(f"  {listening.url}?token={listening.token}")
+    click.echo("Copy that URL. In Colab open the menu beside Connect, choose Connect to a local")
+    click.echo("runtime, and paste it. Who has it can run code here and read your files.")
+    if page.record:
+        click.echo(f"What is asked is written to {page.record.path}, without tokens and code.")
     click.echo(f"Ctrl-C stops it{ends}.")
 
 

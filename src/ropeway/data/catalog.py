@@ -3,14 +3,16 @@
     [datasets.sales]
     source = "data/sales.csv"
 
-A relative source counts from the folder of that file.
+A relative source counts from the folder of that file. What else may stand there is in `options`.
+Below a dataset may stand its `policy`, and `[policy.CLASS]` is the policy of datasets that have
+none of their own: see `ropeway.data.policy`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,23 +23,42 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from ropeway import config
-from ropeway.data.sources import Files, expand
-from ropeway.errors import BadInput, NameTaken, UnknownDataset
+from ropeway.data import options, passwords
+from ropeway.data.lines import line_of
+from ropeway.data.shelf import Shelf
+from ropeway.data.sources import Database, Files, columns, expand, is_url
+from ropeway.errors import BadInput, NameTaken, RopewayError, UnknownDataset
+from ropeway.wire import Column
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+_OWN = ("source", "policy")
+"""What stands in a dataset's table besides its options."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One dataset as it was written down; `base` is the folder that its source counts from."""
+    """One dataset as it was written down, or put; `base` is where its source counts from."""
 
     name: str
     source: str
     base: Path
+    options: Mapping[str, Any] = field(default_factory=dict)
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    """`[datasets.NAME.policy]` as it stands there."""
+    put: bool = False
+    """Whether a kernel put it; then it is in no file."""
+
+    def open(self) -> Files | Database:
+        """What the source means now: see `sources.expand`, which says what is raised."""
+        return expand(self.source, self.base, self.options)
 
     def files(self) -> Files:
-        """What the source means now. Raises `NotFound` or `BadInput`."""
-        return expand(self.source, self.base)
+        """What the source means now, where it is files. Raises `BadInput` for a database."""
+        found = self.open()
+        if isinstance(found, Database):
+            raise BadInput("Its source is a database.")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +67,12 @@ class Catalog:
 
     path: Path | None
     entries: Mapping[str, Entry] = field(default_factory=dict)
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    """`[policy.CLASS]` as it stands there: what holds where a dataset says nothing."""
+
+    def sources(self) -> list[str]:
+        """The datasets that a person added; the others were put by kernels."""
+        return [name for name, entry in self.entries.items() if not entry.put]
 
     def __getitem__(self, name: str) -> Entry:
         """The entry `name`, or `UnknownDataset` with the names that exist."""
@@ -53,48 +80,108 @@ class Catalog:
             raise unknown(name, self.entries)
         return self.entries[name]
 
+    def at(self, *keys: str) -> str:
+        """Where a key stands, for an error: `ropeway.toml:12: datasets.sales.policy`."""
+        assert self.path is not None
+        return at(self.path, *keys)
+
 
 def load(start: Path) -> Catalog:
     """The catalog in force in the folder `start`.
 
-    Raises `BadInput` naming the file and the key that is wrong.
+    Raises `BadInput` naming the file, the line and the key that is wrong.
     """
     path = config.find_project(start)
     if path is None:
-        return Catalog(None)
-    table = config.read_project(path).get("datasets", {})
+        return Catalog(None, _put(shelf(start)))
+    project = config.read_project(path)
+    table, policy = project.get("datasets", {}), project.get("policy", {})
     if not isinstance(table, dict):
-        raise BadInput(f"{path}: datasets is {table!r}, but a table is wanted.", hint=_SHAPE)
-    return Catalog(path, {name: _entry(path, name, body) for name, body in table.items()})
+        raise BadInput(f"{at(path, 'datasets')} is {table!r}, but a table is wanted.", hint=_SHAPE)
+    _check_policy(path, ("policy",), policy)
+    entries = {name: _entry(path, name, body) for name, body in table.items()}
+    return Catalog(path, _put(shelf(start)) | entries, policy)
 
 
-def add(start: Path, name: str, source: str, *, cwd: Path | None = None) -> Entry:
+def shelf(start: Path) -> Shelf:
+    """What kernels put: beside the `ropeway.toml` that is in force in `start`, else there."""
+    path = config.find_project(start)
+    return Shelf(path.parent if path else start.resolve())
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What `add` wrote, and what it found there."""
+
+    entry: Entry
+    found: Files | Database
+    columns: tuple[Column, ...]
+    kept: str = ""
+    """Where the password of the source was put, '' where it had none."""
+
+
+def add(
+    start: Path,
+    name: str,
+    source: str,
+    given: Mapping[str, Any] | None = None,
+    *,
+    cwd: Path | None = None,
+) -> Added:
     """Write the dataset `name` into the nearest `ropeway.toml`, or into a new one in `start`.
 
     A relative `source` counts from `cwd` (default `start`), as it does in a shell, and is
-    written relative to the file. Raises `BadInput`, `NotFound` or `NameTaken`; then nothing
-    was written.
+    written relative to the file. A password in a URL is kept elsewhere. The source is opened
+    first. Raises `BadInput`, `NameTaken` and what `expand` does; then nothing was written.
     """
     check_name(name)
+    given = dict(given or {})
+    for key, value in given.items():
+        if wrong := options.check(key, value):
+            raise BadInput(f"The option {key} {wrong}")
     base = (cwd or start).resolve()
-    given = Path(source).expanduser()
-    expand(source, base)
     path = config.find_project(start) or start.resolve() / config.PROJECT_FILE
-    written = source if given.is_absolute() else _relative(base / given, path.parent)
+    public, taken = passwords.split(source) if is_url(source) else (source, {})
+    known = load(start).entries
+    if name in known:
+        raise _taken(known[name])
+    kept = passwords.keep(public, taken) if taken else ""
+    try:
+        found = expand(public, base, given)
+        seen = columns(found)
+    except RopewayError as error:
+        error.message = f"{public}: {error.message}"
+        raise
+    far = is_url(source) or Path(source).expanduser().is_absolute()
+    written = public if far else _relative(base / Path(source).expanduser(), path.parent)
+    entry = Entry(name, written, path.parent, given)
+    _append(start, path, entry)
+    return Added(entry, found, seen, kept)
+
+
+def _append(start: Path, path: Path, entry: Entry) -> None:
     with config.one_writer(path.parent):
         known = load(start).entries
-        if name in known:
-            raise NameTaken(
-                f"The dataset {name} exists already: {known[name].source}.",
-                hint=f"Choose another name, or remove it first: ropeway data rm {name}.",
-            )
+        if entry.name in known:
+            raise _taken(known[entry.name])
         document = _document(path)
         datasets = document.setdefault("datasets", tomlkit.table(is_super_table=True))
         body = tomlkit.table()
-        body["source"] = written
-        datasets[name] = body
+        for key, value in {"source": entry.source, **entry.options}.items():
+            if isinstance(value, Mapping):
+                inline = tomlkit.inline_table()
+                inline.update(value)
+                value = inline
+            body[key] = value
+        datasets[entry.name] = body
         _write(path, document)
-    return Entry(name, written, path.parent)
+
+
+def _taken(entry: Entry) -> NameTaken:
+    return NameTaken(
+        f"The dataset {entry.name} exists already: {entry.source}.",
+        hint=f"Choose another name, or remove it first: ropeway data rm {entry.name}.",
+    )
 
 
 def remove(start: Path, name: str) -> None:
@@ -102,7 +189,11 @@ def remove(start: Path, name: str) -> None:
     path = config.find_project(start)
     with config.one_writer(path.parent if path else start):
         catalog = load(start)
-        _ = catalog[name]
+        if catalog[name].put:
+            raise BadInput(
+                f"{name} was not added, but put by a notebook.",
+                hint=f"Remove its folder: {Path(catalog[name].source).parent}.",
+            )
         assert catalog.path is not None
         document = _document(catalog.path)
         del document["datasets"][name]
@@ -125,7 +216,7 @@ def check_name(name: str) -> None:
         )
 
 
-def unknown(name: str, known: Mapping[str, Any]) -> UnknownDataset:
+def unknown(name: str, known: Iterable[str]) -> UnknownDataset:
     """The error for a dataset that was never added; it lists those that were."""
     listed = sorted(known)
     found = f"Added are: {', '.join(listed)}." if listed else "None was added yet."
@@ -140,20 +231,53 @@ def unknown(name: str, known: Mapping[str, Any]) -> UnknownDataset:
 _SHAPE = 'It reads: [datasets.sales] and below it source = "data/sales.csv".'
 
 
+def at(path: Path, *keys: str) -> str:
+    """Where a key stands in a `ropeway.toml`, for an error: file, line and key."""
+    line = line_of(path.read_text("utf-8"), keys)
+    return f"{path}:{line}: {'.'.join(keys)}" if line else f"{path}: {'.'.join(keys)}"
+
+
 def _entry(path: Path, name: str, body: Any) -> Entry:
-    key = f"{path}: datasets.{name}"
+    keys = ("datasets", name)
     try:
         check_name(name)
     except BadInput as error:
-        raise BadInput(f"{key}: {error.message}", hint=error.hint) from None
+        raise BadInput(f"{at(path, *keys)}: {error.message}", hint=error.hint) from None
     if not isinstance(body, dict):
-        raise BadInput(f"{key} is {body!r}, but a table is wanted.", hint=_SHAPE)
+        raise BadInput(f"{at(path, *keys)} is {body!r}, but a table is wanted.", hint=_SHAPE)
+    given = {key: value for key, value in body.items() if key not in _OWN}
+    for key, value in given.items():
+        if wrong := options.check(key, value):
+            raise BadInput(f"{at(path, *keys, key)} {wrong}")
     source = body.get("source")
     if not isinstance(source, str) or not source:
-        raise BadInput(f"{key}.source is {source!r}, but a text is wanted.", hint=_SHAPE)
-    if strange := sorted(set(body) - {"source"}):
-        raise BadInput(f"{key}.{strange[0]} is not known.", hint="A dataset has one key: source.")
-    return Entry(name, source, path.parent)
+        where = at(path, *keys, "source") if "source" in body else f"{at(path, *keys)}.source"
+        raise BadInput(f"{where} is {source!r}, but a text is wanted.", hint=_SHAPE)
+    if is_url(source) and passwords.split(source)[1]:
+        raise BadInput(
+            f"{at(path, *keys, 'source')} holds a password, and this file is made to be shared.",
+            hint=f"Take it out of the URL, then run: ropeway data password {name}.",
+        )
+    _check_policy(path, (*keys, "policy"), policy := body.get("policy", {}))
+    return Entry(name, source, path.parent, given, policy)
+
+
+def _check_policy(path: Path, keys: tuple[str, ...], policy: Any) -> None:
+    """That it is tables of classes; what stands in them is for the policy to judge."""
+    if not isinstance(policy, dict):
+        raise BadInput(f"{at(path, *keys)} is {policy!r}, but a table is wanted.")
+    for name, body in policy.items():
+        if not isinstance(body, dict):
+            raise BadInput(f"{at(path, *keys, name)} is {body!r}, but a table is wanted.")
+
+
+def _put(shelf: Shelf) -> dict[str, Entry]:
+    """What kernels put, each as its newest version."""
+    found = {}
+    for name in shelf.names():
+        source = shelf.versions(name)[-1].path.relative_to(shelf.project)
+        found[name] = Entry(name, source.as_posix(), shelf.project, put=True)
+    return found
 
 
 def _document(path: Path) -> tomlkit.TOMLDocument:

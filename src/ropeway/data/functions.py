@@ -77,10 +77,28 @@ alias case cast coalesce constant_or_null greatest if ifnull isnull least not nu
 try_cast
 """
 
+AGGREGATES = frozenset(_AGGREGATES.split())
+
+WINDOWS = frozenset(_WINDOWS.split())
+
 FUNCTIONS = frozenset(
-    " ".join((_AGGREGATES, _WINDOWS, _NUMBERS, _TEXTS, _TIMES, _NESTED, _CHOICES)).split()
+    (*AGGREGATES, *WINDOWS, *" ".join((_NUMBERS, _TEXTS, _TIMES, _NESTED, _CHOICES)).split())
 )
 """Scalar, aggregate and window functions and operators, in small letters."""
 
 TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})
 """Functions that may stand after `from`."""
+
+_CLOCK_AND_CHANCE = """
+age current_date current_localtime current_localtimestamp current_time current_timestamp
+get_current_time get_current_timestamp localtime localtimestamp now random today
+transaction_timestamp
+"""
+
+VOLATILE = frozenset(_CLOCK_AND_CHANCE.split())
+"""What answers differently each time; some can be written like a column."""
+
+BARE = frozenset(
+    {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
+)
+"""Those of them that are called without brackets, and look like a column."""

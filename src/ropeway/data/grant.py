@@ -12,12 +12,12 @@ import hashlib
 import hmac
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ropeway.errors import TokenRefused
 
-VERSION = 1
+VERSION = 2
 """Of the form of a grant; one of another version is refused."""
 
 LONGEST = 2048
@@ -28,11 +28,15 @@ _ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The right of one kernel to ask; `id` is 32 hexadecimal digits, used once."""
+    """The right of one kernel to ask; `id` is 32 hexadecimal digits, used once.
+
+    `runtime_class` is what a policy knows the runtime as.
+    """
 
     id: str
     runtime: str
     kernel: str
+    runtime_class: str
 
 
 def sign(grant: Grant, key: bytes) -> str:
@@ -56,13 +60,12 @@ def _grant(told: Any) -> Grant:
     """Checked although it is signed: an older or newer home may have signed it."""
     if not isinstance(told, dict) or told.get("v") != VERSION:
         raise _refused()
-    number, runtime, kernel = (told.get(name) for name in ("id", "runtime", "kernel"))
-    for part in (number, runtime, kernel):
-        if not isinstance(part, str) or not part:
-            raise _refused()
-    if not _ID.fullmatch(str(number)):
+    parts = [told.get(each.name) for each in fields(Grant)]
+    if not all(isinstance(part, str) and part for part in parts):
         raise _refused()
-    return Grant(str(number), str(runtime), str(kernel))
+    if not _ID.fullmatch(str(parts[0])):
+        raise _refused()
+    return Grant(*map(str, parts))
 
 
 def _signature(body: str, key: bytes) -> str:

@@ -8,6 +8,7 @@ service that starts anew finds all of them as they were. Nothing has to be told 
 
 from __future__ import annotations
 
+import json
 import secrets
 import uuid
 from pathlib import Path
@@ -26,9 +27,9 @@ class Grants:
         self._folder = config.private_dir(folder)
         self._key = _key(self._folder)
 
-    def give(self, runtime: str, kernel: str) -> Given:
+    def give(self, runtime: str, kernel: str, runtime_class: str) -> Given:
         """A grant for a kernel; it counts until it is taken back or this process ends."""
-        grant = Grant(uuid.uuid4().hex, runtime, kernel)
+        grant = Grant(uuid.uuid4().hex, runtime, kernel, runtime_class)
         with config.one_writer(self._folder):
             self._sweep()
             held = config.Claim(self._file(grant))
@@ -41,6 +42,14 @@ class Grants:
         if not self.counts(grant):
             raise TokenRefused("The kernel of this grant has ended or was disconnected.")
         return grant
+
+    def asking(self, grant: Grant) -> tuple[str, str]:
+        """The notebook and the cell that ran last, as the workspace said (`Given.runs`)."""
+        try:
+            told = json.loads(self._file(grant).read_text("utf-8"))
+            return str(told[0]), str(told[1])
+        except (OSError, ValueError, LookupError):
+            return "", ""
 
     def counts(self, grant: Grant) -> bool:
         """Whether it was not taken back and who gave it lives."""
@@ -65,6 +74,12 @@ class Given:
         self._file = file
         self._held = held
         self._counts = True
+
+    def runs(self, notebook: str, cell: str) -> None:
+        """The kernel has begun with that cell: what it asks for is asked from there."""
+        if self._counts:
+            # The file itself is locked and stays: a reader may find it half-written, once.
+            self._file.write_text(json.dumps([notebook, cell]), "utf-8")
 
     def take_back(self) -> None:
         """From now on it opens nothing."""

@@ -1,9 +1,21 @@
 """The data service's HTTP interface: a plain ASGI application. See `ropeway.wire`.
 
-    POST   /v1/query         Query -> an Arrow IPC stream; X-Ropeway-Query holds its id
-    GET    /v1/queries/ID    Summary
-    DELETE /v1/queries/ID    stop it at the engine
-    GET    /v1/datasets      {"datasets": [Dataset...]}
+    POST   /v1/query         Query -> an Arrow IPC stream; X-Ropeway-Query holds its id,
+                             X-Ropeway-ETag its name: with that in If-None-Match, 304 where the
+                             answer is the same
+    GET    /v1/queries/ID    Summary; of a put likewise
+    DELETE /v1/queries/ID    stop it
+    GET    /v1/queries       {"transfers": [Transfer...]} of everybody
+    GET    /v1/datasets/NAME {"seen": [Seen...]}: what each class of runtimes sees of it
+    GET    /v1/put/NAME      {} where that may be put, else the error
+    POST   /v1/put/NAME      an Arrow IPC stream -> Receipt; a new version of the dataset NAME, or
+                              with ?if_exists=error the first
+    POST   /v1/crossings     Crossing -> {}: its two kernels may send and receive from now on
+    DELETE /v1/crossings/ID  {}: it has ended
+    POST   /v1/crossings/ID  the value, any bytes -> {"bytes"}; `?type=`, with the token `?kernel=`
+    GET    /v1/crossings/ID  the value as it comes; with the token `?kernel=`
+    POST   /v1/artefacts     a question of `ropeway.artefacts` -> its answer
+    GET    /v1/datasets      {"datasets": [Dataset...]} as `?runtime_class=` may see them
     GET    /v1/health        {"v": PROTOCOL}
 
 Every path wants `Authorization: Bearer ...`: the service's token, which the workspace alone knows,
@@ -23,25 +35,39 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, parse_qsl
 
 from ropeway import wire
+from ropeway.data import body
+from ropeway.data.answer import Chunk
+from ropeway.data.body import Receive
+from ropeway.data.crossings import Crossings
 from ropeway.data.grant import Grant
 from ropeway.data.grants import Grants
+from ropeway.data.params import check_size
 from ropeway.data.query import Home
-from ropeway.data.running import GiveUp, Owner, Running
+from ropeway.data.running import Owner, Running
 from ropeway.data.stream import CONTENT_TYPE
 from ropeway.errors import BadInput, NotFound, Refused, RopewayError, TokenRefused
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 ROUTES = (
     ("POST", "/v1/query"),
     ("GET", "/v1/queries/ID"),
     ("DELETE", "/v1/queries/ID"),
+    ("GET", "/v1/queries"),
+    ("GET", "/v1/put/NAME"),
+    ("POST", "/v1/put/NAME"),
+    ("POST", "/v1/crossings"),
+    ("DELETE", "/v1/crossings/ID"),
+    ("POST", "/v1/crossings/ID"),
+    ("GET", "/v1/crossings/ID"),
+    ("POST", "/v1/artefacts"),
     ("GET", "/v1/datasets"),
+    ("GET", "/v1/datasets/NAME"),
     ("GET", "/v1/health"),
 )
 """Every door of the service; a test knocks at each without the token."""
@@ -50,23 +76,33 @@ GRANTED = (
     ("POST", "/v1/query"),
     ("GET", "/v1/queries/ID"),
     ("DELETE", "/v1/queries/ID"),
+    ("GET", "/v1/put/NAME"),
+    ("POST", "/v1/put/NAME"),
+    ("POST", "/v1/crossings/ID"),
+    ("GET", "/v1/crossings/ID"),
+    ("POST", "/v1/artefacts"),
     ("GET", "/v1/datasets"),
     ("GET", "/v1/health"),
 )
-"""The doors that a kernel's grant opens: so far all, but one added above opens to no kernel."""
-
-MAX_BODY = 16 * 1024 * 1024
-
-BODY_SECONDS = 60.0
-"""Seconds that a request's body may take to arrive."""
+"""The doors that a kernel's grant opens; one that is added above opens to no kernel."""
 
 MAX_OF_ONE = 8
-"""Queries of one kernel that may be under way, as in-band; more are refused."""
+"""Requests of one kernel that may be under way, as in-band; more are refused."""
 
 LOOK_SECONDS = 1.0
 """Seconds between two looks whether the grant of a running query still counts."""
 
 _PIECE = 1024 * 1024
+
+_PLACES = {
+    "/v1/queries/": "/v1/queries/ID",
+    "/v1/put/": "/v1/put/NAME",
+    "/v1/crossings/": "/v1/crossings/ID",
+    "/v1/datasets/": "/v1/datasets/NAME",
+}
+
+T = TypeVar("T")
+Asked = TypeVar("Asked", wire.Query, wire.Put, wire.Asker)
 
 
 class App:
@@ -79,10 +115,10 @@ class App:
         grants: Grants | None = None,
         *,
         seconds: float = 600.0,
-        give_up: GiveUp = lambda why: None,
-        ended: Callable[[], None] = lambda: None,
     ) -> None:
-        self._running = Running(home, seconds=seconds, give_up=give_up, ended=ended)
+        self._home = home
+        self._running = Running(home, seconds=seconds)
+        self._crossings = Crossings(home.write)
         self._expected = f"Bearer {token}".encode()
         self._grants = grants
         self._under_way: Counter[str] = Counter()
@@ -93,8 +129,7 @@ class App:
         try:
             await self._route(scope, receive, send, self._admit(scope))
         except RopewayError as error:
-            status = 401 if isinstance(error, TokenRefused) else error.http_status
-            await _json(send, {"error": error.to_json()}, status)
+            await _json(send, {"error": error.to_json()}, _status(error))
 
     def close(self) -> None:
         """Stop every query."""
@@ -102,7 +137,7 @@ class App:
 
     def _admit(self, scope: Scope) -> Grant | None:
         """The grant that was shown; None for the service's own token."""
-        given = next((v for k, v in scope["headers"] if k == b"authorization"), b"")
+        given = _header(scope, b"authorization").encode("latin-1")
         if hmac.compare_digest(given, self._expected):
             return None
         if self._grants is None or not given.startswith(b"Bearer "):
@@ -111,16 +146,40 @@ class App:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send, grant: Grant | None) -> None:
         method, path = scope["method"], scope["path"]
-        head, _, last = path.rpartition("/")
-        door = (method, "/v1/queries/ID" if head == "/v1/queries" else path)
+        place = next((each for each in _PLACES if path.startswith(each)), "")
+        door, last = (method, _PLACES.get(place, path)), path[len(place) :]
         owner = (grant.runtime, grant.kernel) if grant is not None else None
         if door not in ROUTES or (grant is not None and door not in GRANTED):
             raise NotFound(f"The data service has no {method} {path}.")
         if door == ("POST", "/v1/query"):
-            await self._query(receive, send, grant)
+            await self._query(receive, send, grant, _header(scope, b"if-none-match"))
+        elif door[1] == "/v1/put/NAME":
+            put = _parse_put(last, scope["query_string"])
+            if grant is not None:
+                put = self._asked_by(grant, put)
+            if method == "POST":
+                await self._put(put, receive, send, grant)
+            else:
+                with self._counted(grant):
+                    await asyncio.to_thread(self._home.putting, put)
+                await _json(send, {})
+        elif door[1].startswith("/v1/crossings"):
+            await self._crossing(scope, receive, send, grant, last)
+        elif door == ("POST", "/v1/artefacts"):
+            asker = wire.from_json(wire.Asker, _told(scope["query_string"]))
+            await self._artefacts(asker, receive, send, grant)
         elif door == ("GET", "/v1/datasets"):
-            found = await self._running.datasets()
+            asked = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+            told = asked.get("runtime_class", ["here"])[0]
+            with self._counted(grant):
+                found = await self._running.datasets(grant.runtime_class if grant else told)
             await _json(send, {"datasets": [wire.to_json(each) for each in found]})
+        elif door == ("GET", "/v1/datasets/NAME"):
+            seen = await self._running.seen(last)
+            await _json(send, {"seen": [wire.to_json(each) for each in seen]})
+        elif door == ("GET", "/v1/queries"):
+            all_of_them = self._running.transfers()
+            await _json(send, {"transfers": [wire.to_json(each) for each in all_of_them]})
         elif door == ("GET", "/v1/health"):
             await _json(send, {"v": wire.PROTOCOL})
         else:
@@ -131,25 +190,126 @@ class App:
             return await self._running.cancel(number, owner)
         return self._running.summary(number, owner)
 
-    async def _query(self, receive: Receive, send: Send, grant: Grant | None) -> None:
-        query = _parse(await _body(receive))
-        if grant is not None:
-            query = replace(query, runtime=grant.runtime, kernel=grant.kernel)
+    async def _put(self, put: wire.Put, receive: Receive, send: Send, grant: Grant | None) -> None:
+        try:
+            with self._counted(grant):
+                taking = asyncio.create_task(self._running.put(put, body.pieces(receive)))
+                receipt = await self._while_it_counts(grant, taking)
+        except RopewayError as error:
+            # Said before the rest is taken: who still sends stops there.
+            told = {"error": error.to_json()}
+            await _json(send, told, _status(error), then=body.drain(receive))
+            return
+        await _json(send, wire.to_json(receipt))
+
+    async def _crossing(
+        self, scope: Scope, receive: Receive, send: Send, grant: Grant | None, number: str
+    ) -> None:
+        told = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+        kernel = grant.kernel if grant is not None else told.get("kernel", "")
+        if scope["method"] == "DELETE":
+            self._crossings.forget(number)
+            await _json(send, {})
+        elif scope["path"] == "/v1/crossings":
+            self._crossings.begin(_parse_crossing(await body.whole(receive)))
+            await _json(send, {})
+        elif scope["method"] == "GET":
+            await self._take(number, kernel, receive, send)
+        else:
+            pieces = body.pieces(receive)
+            passing = self._crossings.send(number, kernel, told.get("type", ""), pieces)
+            try:
+                passed = await self._while_it_counts(grant, asyncio.create_task(passing))
+            except RopewayError as error:
+                told_error = {"error": error.to_json()}
+                await _json(send, told_error, _status(error), then=body.drain(receive))
+                return
+            await _json(send, {"bytes": passed})
+
+    async def _take(self, number: str, kernel: str, receive: Receive, send: Send) -> None:
+        """A value as it comes; a receiver that goes away ends it."""
+        pieces = self._crossings.receive(number, kernel)
+
+        async def pass_on() -> None:
+            first = await anext(pieces, b"")
+            await _start(send, 200, "application/octet-stream")
+            await _pieces(send, first)
+            with suppress(RopewayError):  # then it ends short, which the receiver sees
+                async for piece in pieces:
+                    await _pieces(send, piece)
+                await send({"type": "http.response.body", "body": b""})
+
+        passing, gone = asyncio.create_task(pass_on()), asyncio.create_task(_gone(receive))
+        try:
+            await asyncio.wait({passing, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if passing.done():
+                passing.result()
+        finally:
+            for task in (passing, gone):
+                task.cancel()
+            await asyncio.gather(passing, gone, return_exceptions=True)
+            await pieces.aclose()
+
+    async def _artefacts(
+        self, asker: wire.Asker, receive: Receive, send: Send, grant: Grant | None
+    ) -> None:
+        with self._counted(grant):
+            question = await body.whole(receive)
+            if grant is not None:
+                asker = self._asked_by(grant, asker)
+            answer = await asyncio.to_thread(self._home.checkpoints.answer, asker, question)
+        length = ("content-length", str(len(answer)))
+        await _start(send, 200, "application/octet-stream", length)
+        await send({"type": "http.response.body", "body": answer})
+
+    async def _while_it_counts(self, grant: Grant | None, work: asyncio.Task[T]) -> T:
+        """What the work gives; it is stopped when the grant ends."""
+        watching = asyncio.create_task(self._ended(grant) if grant else asyncio.Event().wait())
+        try:
+            await asyncio.wait({work, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise TokenRefused("The kernel of this grant has ended or was disconnected.")
+            return work.result()
+        finally:
+            watching.cancel()
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    async def _query(self, receive: Receive, send: Send, grant: Grant | None, etag: str) -> None:
         said = _Said(send)
         with self._counted(grant):
+            query = replace(_parse(await body.whole(receive)), etag=etag)
+            if grant is not None:
+                query = self._asked_by(grant, query)
             answering = asyncio.create_task(self._answer(query, said))
             watching = {asyncio.create_task(_gone(receive))}
             if grant is not None:
                 watching.add(asyncio.create_task(self._ended(grant)))
-            await asyncio.wait({answering, *watching}, return_when=asyncio.FIRST_COMPLETED)
-            for task in watching:
-                task.cancel()
-            if not answering.done():
-                answering.cancel()
+            try:
+                await asyncio.wait({answering, *watching}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in watching:
+                    task.cancel()
+                if not answering.done():
+                    answering.cancel()
             with suppress(asyncio.CancelledError):
                 await answering
         if grant is not None and not said.anything and not self._counts(grant):
             raise TokenRefused("The kernel of this grant has ended or was disconnected.")
+
+    def _asked_by(self, grant: Grant, asked: Asked) -> Asked:
+        """The query or put with what home knows of the kernel, whatever it says of itself."""
+        assert self._grants is not None
+        notebook, cell = self._grants.asking(grant)
+        return replace(
+            asked,
+            runtime=grant.runtime,
+            kernel=grant.kernel,
+            runtime_class=grant.runtime_class,
+            notebook=notebook,
+            cell=cell,
+            road="direct",
+        )
 
     @contextmanager
     def _counted(self, grant: Grant | None) -> Iterator[None]:
@@ -178,9 +338,19 @@ class App:
         return self._grants is not None and self._grants.counts(grant)
 
     async def _answer(self, query: wire.Query, send: Send) -> None:
-        async with self._running.open(query) as (number, chunks):
-            first = await anext(chunks, b"")
-            await _start(send, 200, CONTENT_TYPE, ("x-ropeway-query", number))
+        # One that takes too long because its reader takes nothing ends short, too.
+        with suppress(TimeoutError):
+            await self._stream(query, send)
+
+    async def _stream(self, query: wire.Query, send: Send) -> None:
+        async with self._running.open(query) as (answer, chunks):
+            first = b"" if answer.unchanged else await anext(chunks, b"")
+            head = (("x-ropeway-query", answer.id), ("x-ropeway-etag", answer.etag))
+            if answer.unchanged:
+                await _start(send, 304, CONTENT_TYPE, *head)
+                await send({"type": "http.response.body", "body": b""})
+                return
+            await _start(send, 200, CONTENT_TYPE, *head)
             await _pieces(send, first)
             try:
                 async for chunk in chunks:
@@ -204,37 +374,33 @@ class _Said:
         await self._send(message)
 
 
-async def _body(receive: Receive) -> bytes:
+def _header(scope: Scope, name: bytes) -> str:
+    return next((v.decode("latin-1") for k, v in scope["headers"] if k == name), "")
+
+
+def _parse_put(name: str, query: bytes) -> wire.Put:
+    return wire.from_json(wire.Put, {**_told(query), "name": name})
+
+
+def _told(query: bytes) -> dict[str, str]:
+    return dict(parse_qsl(query.decode("latin-1")))
+
+
+def _parse_crossing(data: bytes) -> wire.Crossing:
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _whole(receive)
-    except TimeoutError:
-        raise BadInput(f"The request did not arrive within {BODY_SECONDS:.0f} s.") from None
+        return wire.from_json(wire.Crossing, json.loads(data))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BadInput("The request is no crossing in JSON.") from error
 
 
-async def _whole(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BadInput("The request ended before its body.")
-        part = message.get("body", b"")
-        size += len(part)
-        if size > MAX_BODY:
-            raise BadInput(f"The request is larger than {MAX_BODY:,} bytes.")
-        parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts)
-
-
-def _parse(body: bytes) -> wire.Query:
+def _parse(data: bytes) -> wire.Query:
     try:
-        query = wire.from_json(wire.Query, json.loads(body))
+        query = wire.from_json(wire.Query, json.loads(data))
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput("The request is no query in JSON.") from error
     if not isinstance(query.sql, str) or not isinstance(query.params, dict):
         raise BadInput("A query holds its SQL as text and its parameters as an object.")
+    check_size(query.sql, query.params)
     return query
 
 
@@ -243,10 +409,11 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _pieces(send: Send, chunk: bytes) -> None:
+async def _pieces(send: Send, chunk: Chunk) -> None:
     """Send a chunk in pieces, each once the client took the one before."""
-    for start in range(0, len(chunk), _PIECE):
-        piece = chunk[start : start + _PIECE]
+    whole = memoryview(chunk)
+    for start in range(0, len(whole), _PIECE):
+        piece = whole[start : start + _PIECE]
         await send({"type": "http.response.body", "body": piece, "more_body": True})
 
 
@@ -261,6 +428,17 @@ async def _start(send: Send, status: int, kind: str, *more: tuple[str, str]) -> 
     )
 
 
-async def _json(send: Send, value: dict[str, Any], status: int = 200) -> None:
-    await _start(send, status, "application/json")
-    await send({"type": "http.response.body", "body": json.dumps(value).encode()})
+def _status(error: RopewayError) -> int:
+    return 401 if isinstance(error, TokenRefused) else error.http_status
+
+
+async def _json(
+    send: Send, value: dict[str, Any], status: int = 200, then: Awaitable[None] | None = None
+) -> None:
+    """An answer in JSON; it is said at once, and has ended after `then`."""
+    data = json.dumps(value).encode()
+    await _start(send, status, "application/json", ("content-length", str(len(data))))
+    await send({"type": "http.response.body", "body": data, "more_body": True})
+    if then is not None:
+        await then
+    await send({"type": "http.response.body", "body": b""})

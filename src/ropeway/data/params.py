@@ -19,7 +19,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "$date": date.fromisoformat,
     "$datetime": datetime.fromisoformat,
     "$time": time.fromisoformat,
-    "$decimal": Decimal,
+    "$decimal": lambda text: _decimal(text),
     "$float": float,
     "$bytes": lambda text: base64.b64decode(text, validate=True),
 }
@@ -43,6 +43,43 @@ def decode(params: Mapping[str, Any], wanted: frozenset[str]) -> dict[str, Any]:
             hint="Write $name in the query where the value belongs.",
         )
     return {name: _value(name, value) for name, value in params.items()}
+
+
+MOST_VALUES = 200_000
+"""Values that a query may bring along, those in lists counted one by one."""
+
+MOST_TEXT = 8_000_000
+"""Characters of a query and the texts that it brings along."""
+
+_DIGITS = 400
+"""A decimal's exponent: beyond, a short text stands for a number that fills the memory."""
+
+
+def check_size(sql: Any, params: Any) -> None:
+    """Raises `BadInput` for more than is looked at, before anybody copies it."""
+    waiting, values, text = [params], 0, len(sql) if isinstance(sql, str) else 0
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Mapping):
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
+        elif isinstance(part, str):
+            text += len(part)
+        values += 1
+        if values + len(waiting) > MOST_VALUES or text > MOST_TEXT:
+            raise BadInput(
+                "The query brings along more than home looks at.",
+                hint=f"At most {MOST_VALUES:,} values and {MOST_TEXT:,} characters. Put a table "
+                "with rw.put, and join it at home.",
+            )
+
+
+def _decimal(text: str) -> Decimal:
+    value = Decimal(text)
+    if not value.is_finite() or abs(value.adjusted()) > _DIGITS:
+        raise ValueError("out of range")
+    return value
 
 
 def _value(name: str, value: Any) -> Any:

@@ -1,269 +1,225 @@
-"""The guard: which queries may run at all, decided on the engine's own syntax tree.
+"""The policy: what of a dataset a runtime may see, by the class of the runtime. Pure.
 
-Fail-closed: what is not on a list here is refused. The tree comes from `json_serialize_sql` of
-the very version that runs the query, so there is no second parser to disagree with. The
-statement's type is no guard: since DuckDB 2.0 a `COPY` inside a CTE counts as a `SELECT`.
+    [datasets.patients.policy.public]
+    allow = "rows"
+    hide = ["name"]
+    mask = { ssn = "hash", birth = "year" }
+    rows = "consented and country = 'DE'"
+    rows_per_day = 100000
+
+Fail-closed: a class that nothing was written for has its default, which for `public` is nothing; a
+key that is not known, a column that is not there and a mask that does not fit are errors, and a
+dataset whose policy is wrong answers nobody.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
-import re
-import threading
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
 
-from ropeway.data.catalog import unknown
-from ropeway.data.functions import FUNCTIONS, TABLE_FUNCTIONS
-from ropeway.errors import BadInput, QueryFailed, Refused, RopewayError
+from ropeway.data import guard, rules, syntax
+from ropeway.data.engines.failure import explain
+from ropeway.data.rules import Rule, words
+from ropeway.data.syntax import quoted_name
+from ropeway.errors import BadInput, Refused
+from ropeway.wire import CLASSES, Column
 
-MAX_SQL = 100_000
-"""Characters of one query; longer ones are refused before they are parsed."""
-
-_CLASSES = frozenset(
-    [
-        "BETWEEN",
-        "CASE",
-        "CAST",
-        "COLLATE",
-        "COLUMN_REF",
-        "COMPARISON",
-        "CONJUNCTION",
-        "CONSTANT",
-        "FUNCTION",
-        "LAMBDA",
-        "OPERATOR",
-        "PARAMETER",
-        "POSITIONAL_REFERENCE",
-        "STAR",
-        "SUBQUERY",
-        "TYPE",
-        "WINDOW",
-    ]
-)
-_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
-_REFS = frozenset({"BASE_TABLE", "SUBQUERY", "JOIN", "EMPTY", "EXPRESSION_LIST", "TABLE_FUNCTION"})
-_MODIFIERS = frozenset(
-    {"ORDER_MODIFIER", "LIMIT_MODIFIER", "DISTINCT_MODIFIER", "LIMIT_PERCENT_MODIFIER"}
-)
-_ORDERS = frozenset({"ASCENDING", "DESCENDING", "ORDER_DEFAULT"})
-_ENGINES_OWN = re.compile(r"(duckdb|sqlite|pragma|pg|information_schema)(_|$)", re.IGNORECASE)
-"""Tables that the engine brings along; a second lock, should the scopes ever be misjudged."""
-
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-_HINT = "A query is one SELECT over datasets that were added; see the guide to data at home."
+_DEFAULTS = {
+    "here": Rule("rows", put=True),
+    "own": Rule("rows", put=True),
+    "shared": Rule("rows", put=True),
+    "public": Rule("nothing"),
+}
+"""What holds where nothing is written."""
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What the guard learned of a query that may run."""
+class View:
+    """What one class of runtime sees of a dataset: a secure view's SQL, and its limits."""
 
-    tables: tuple[str, ...]
-    """The datasets it names, once for each time."""
-    params: frozenset[str]
-    """The names of its parameters, without the `$`."""
+    dataset: str
+    columns: tuple[Column, ...]
+    """The visible names, and their types after masks."""
+    select: str = field(repr=False)
+    """The list of the view over the base relation. May hold the key of hashes: never in a log."""
+    where: str
+    """The filter of rows over the base's columns; empty for none."""
+    aggregate: int
+    """0: rows may cross. k ≥ 2: aggregates alone, over groups of at least k rows."""
+    plain: frozenset[str]
+    """Columns that are shown as they are."""
+    counted: frozenset[str]
+    """Columns that in aggregate mode may be counted and nothing else: pseudonyms."""
+    max_rows: int | None
+    max_bytes: int | None
+    rows_per_day: int | None
+    bytes_per_day: int | None
+    seconds: float | None
+    volatile: bool
+    """Whether the filter depends on the time: then nothing of it can be cached."""
+    version: str
+    """A short hash of all that decides, for the ledger and the cache."""
+    words: tuple[str, ...]
+    """The policy in plain sentences, for people at home."""
 
 
-def check(sql: str, datasets: Collection[str]) -> Checked:
-    """Pass a query that reads nothing but `datasets`.
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A dataset's policy as it was written down."""
 
-    Raises `Refused` with the reason, `UnknownDataset` for a table that was not added,
-    `QueryFailed` for text that is no SQL and `BadInput` for parameters without a name.
-    """
-    if len(sql) > MAX_SQL:
-        raise Refused(f"The query has {len(sql):,} characters; at most {MAX_SQL:,} are read.")
-    try:
-        statement = _parse(sql)
-        walker = _Walker(frozenset(name.lower() for name in datasets))
-        walker.walk(statement["node"], frozenset())
-    except RecursionError:
-        raise Refused("The query is nested too deeply to be checked.", hint=_HINT) from None
-    names = [str(item["key"]) for item in statement.get("named_param_map") or ()]
-    if strange := [name for name in names if not _PLAIN.fullmatch(name)]:
-        raise BadInput(
-            f"The query has a parameter without a name ({'$' + strange[0]}).",
-            hint="Write $low in the query and pass low=10.",
+    rules: Mapping[str, Rule]
+    where: str
+    """Where it was written, for errors."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """The key under which a class's rule was written; a class with its default has none."""
+
+    def view(self, runtime_class: str, dataset: str, columns: Sequence[Column], key: bytes) -> View:
+        """What runtimes of that class see of the dataset, which has these `columns`.
+
+        Raises `Refused` where that is nothing, and `BadInput` where the policy does not fit the
+        columns: then the dataset answers nobody, whatever the class.
+        """
+        self.check(columns)
+        rule = self.rule(runtime_class)
+        if rule.allow == "nothing":
+            raise nothing(dataset, runtime_class)
+        shown = [column for column in columns if rule.shows(column.name)]
+        select = ", ".join(_item(column, rule, key) for column in shown)
+        where = rule.rows.sql if rule.rows else ""
+        return View(
+            dataset=dataset,
+            columns=_types(f"{self.where}.{runtime_class}", select, where, columns),
+            select=select,
+            where=where,
+            aggregate=rule.min_group if rule.allow == "aggregates" else 0,
+            plain=frozenset(each.name for each in shown if each.name not in rule.masks),
+            counted=frozenset(name for name, mask in rule.masks.items() if mask.name == "hash"),
+            max_rows=rule.max_rows,
+            max_bytes=rule.max_bytes,
+            rows_per_day=rule.rows_per_day,
+            bytes_per_day=rule.bytes_per_day,
+            seconds=rule.seconds,
+            volatile=rule.rows is not None and rule.rows.volatile,
+            version=_version(rule, columns, key),
+            words=words(rule, columns),
         )
-    return Checked(tuple(walker.tables), frozenset(names))
 
+    def check(self, columns: Sequence[Column]) -> None:
+        """Raises `BadInput` where the rule of any class does not fit these columns."""
+        for name in CLASSES:
+            self._fit(name, columns)
 
-def _parse(sql: str) -> dict[str, Any]:
-    answer = json.loads(_serialized(sql))
-    if answer.get("error"):
-        raise _not_a_select(str(answer.get("error_type")), str(answer.get("error_message", "")))
-    statements = answer.get("statements") or []
-    if len(statements) != 1:
-        raise Refused(f"The text holds {len(statements)} statements; one is run.", hint=_HINT)
-    statement = statements[0]
-    if not isinstance(statement, dict) or not isinstance(statement.get("node"), dict):
-        raise Refused("The query has a form that is not known.", hint=_HINT)
-    return statement
+    def rule(self, runtime_class: str) -> Rule:
+        """What holds for a class. Raises `Refused` for one that is not known."""
+        if runtime_class not in CLASSES:
+            raise Refused(f"{runtime_class!r} is no class of runtime.", hint=_CLASSES)
+        return self.rules[runtime_class]
 
-
-def _not_a_select(kind: str, message: str) -> RopewayError:
-    if kind == "parser":
-        return QueryFailed(f"The query cannot be read: {message}.")
-    if kind == "not implemented":
-        return Refused("Only a plain SELECT is answered; this is another statement.", hint=_HINT)
-    return Refused("The query has a form that cannot be checked.", hint=_HINT)
-
-
-class _Walker:
-    """Visits every part of the tree; `scope` holds the CTEs that are visible there."""
-
-    def __init__(self, datasets: frozenset[str]) -> None:
-        self.datasets = datasets
-        self.tables: list[str] = []
-
-    def walk(self, part: Any, scope: frozenset[str]) -> None:
-        if isinstance(part, list):
-            for item in part:
-                self.walk(item, scope)
-        elif isinstance(part, dict):
-            scope = self._ctes(part, scope)
-            self._visit(part, scope)
-            for key, value in part.items():
-                if key != "cte_map":
-                    self.walk(value, _seen_from(part, key, scope))
-
-    def _ctes(self, part: Mapping[str, Any], scope: frozenset[str]) -> frozenset[str]:
-        """Checks the CTEs of a node in order: each sees those before it, then the node sees all."""
-        for entry in (part.get("cte_map") or {}).get("map") or ():
-            name = str(entry["key"])
-            if not _IDENTIFIER.fullmatch(name):
-                raise Refused(f"{name!r} cannot be the name of a WITH query.", hint=_HINT)
-            if _ENGINES_OWN.match(name):
-                raise Refused(f"{name} is a name of the engine's own.", hint="Rename it.")
-            if name.lower() in self.datasets:
-                raise Refused(
-                    f"The WITH query {name} has the name of a dataset.", hint="Rename it."
+    def _fit(self, runtime_class: str, columns: Sequence[Column]) -> None:
+        """Raises `BadInput` where the rule of a class names what the dataset has not."""
+        rule = self.rules[runtime_class]
+        key = f"{self.where}.{runtime_class}"
+        known = {column.name: column for column in columns}
+        for part, names in rule.names():
+            for name in names:
+                if name not in known:
+                    raise _no_column(f"{key}.{part}", name, known)
+        for name, mask in rule.masks.items():
+            if not rule.shows(name):
+                raise BadInput(f"{key}.mask.{name}: the column is hidden already.")
+            if not mask.fits(known[name]):
+                raise BadInput(
+                    f"{key}.mask.{name}: {mask.name} does not fit {known[name].type}.",
+                    hint=f"It fits {_listed(mask.types or ())}; null fits every type.",
                 )
-            body = entry["value"]
-            self.walk(body, scope | _recursive(body, name))
-            scope |= {name.lower()}
-        return scope
-
-    def _visit(self, part: Mapping[str, Any], scope: frozenset[str]) -> None:
-        kind = part.get("type")
-        if "class" in part:
-            self._expression(part)
-        elif not isinstance(kind, str) or kind in _NODES | _MODIFIERS | _ORDERS:
-            return
-        elif kind == "BASE_TABLE":
-            self._table(part, scope)
-        elif kind == "TABLE_FUNCTION":
-            self._table_function(part)
-        elif kind not in _REFS and not kind.endswith("_TYPE_INFO"):
-            raise _refused_node(kind, part)
-
-    def _expression(self, part: Mapping[str, Any]) -> None:
-        if part["class"] not in _CLASSES:
-            raise Refused(f"The query uses {_words(part['class'])}, which is not allowed.")
-        if _parts(part) > 1 or part.get("schema") or part.get("catalog"):
-            raise Refused("Functions and types are named without a schema.", hint=_HINT)
-        name = part.get("function_name")
-        if name is not None and str(name).lower() not in FUNCTIONS:
-            raise _refused_function(str(name))
-
-    def _table(self, part: Mapping[str, Any], scope: frozenset[str]) -> None:
-        name = str(part["table_name"])
-        if part.get("schema_name") or part.get("catalog_name") or _parts(part) != 1:
-            raise Refused(
-                f"The table {_dotted(part)} is named with a schema; "
-                "only the plain names of datasets are known.",
-                hint=_HINT,
-            )
-        if part.get("at_clause"):
-            raise Refused("AT (…) is not answered: a dataset has no versions.", hint=_HINT)
-        if name.lower() in scope:
-            return
-        if name.lower() not in self.datasets:
-            raise _unknown_table(name, self.datasets)
-        self.tables.append(name.lower())
-
-    def _table_function(self, part: Mapping[str, Any]) -> None:
-        call = part.get("function")
-        name = str(call.get("function_name", "")) if isinstance(call, dict) else ""
-        if name.lower() not in TABLE_FUNCTIONS:
-            raise _refused_function(name)
+        if rule.allow != "nothing" and not any(rule.shows(name) for name in known):
+            raise BadInput(f"{key} hides every column.", hint='allow = "nothing" says it plainly.')
+        if rule.rows:
+            _fit_rows(f"{key}.rows", rule.rows, columns)
 
 
-def _recursive(body: Mapping[str, Any], name: str) -> frozenset[str]:
-    """A recursive CTE sees itself; any other does not."""
-    node = body.get("query_node") or (body.get("query") or {}).get("node") or {}
-    return frozenset({name.lower()} if node.get("type") == "RECURSIVE_CTE_NODE" else ())
+def parse(
+    table: Mapping[str, Any], where: str, defaults: Mapping[str, Any] | None = None
+) -> Policy:
+    """The policy in the body of `[datasets.NAME.policy]`; `where` names that key in errors.
+
+    `defaults` is the body of the file's `[policy]`: the rules of classes that `table` is silent
+    about. What is written for a class counts as a whole, nothing is mixed in. Raises `BadInput`.
+    """
+    found = dict(_DEFAULTS)
+    origins: dict[str, str] = {}
+    for general, key, body in ((True, "policy", defaults or {}), (False, where, table)):
+        for name, rule in _tables(body, key):
+            origins[name] = f"{key}.{name}"
+            found[name] = rules.parse(rule, origins[name], general=general)
+    return Policy(found, where, origins)
 
 
-def _seen_from(part: Mapping[str, Any], key: str, scope: frozenset[str]) -> frozenset[str]:
-    """The first part of a recursive CTE does not see the CTE: there its name means a table."""
-    if part.get("type") == "RECURSIVE_CTE_NODE" and key == "left":
-        return scope - {str(part.get("cte_name", "")).lower()}
-    return scope
-
-
-def _parts(part: Mapping[str, Any]) -> int:
-    """How many parts a name has; 1 where the tree holds none."""
-    return len((part.get("qualified_name") or {}).get("path") or [""])
-
-
-def _dotted(part: Mapping[str, Any]) -> str:
-    return ".".join(str(p) for p in (part.get("qualified_name") or {}).get("path") or ["?"])
-
-
-def _unknown_table(name: str, datasets: frozenset[str]) -> RopewayError:
-    if _IDENTIFIER.fullmatch(name):
-        return unknown(name, dict.fromkeys(datasets))
+def nothing(dataset: str, runtime_class: str) -> Refused:
+    """The error for a class that may read nothing of a dataset."""
     return Refused(
-        f"{name!r} is not the name of a dataset: a query cannot read a file by its path.",
-        hint="Add the file at home: ropeway data add NAME SOURCE.",
+        f"Runtimes of the class {runtime_class} may read nothing of {dataset}.",
+        hint="What they may read is decided at home, in ropeway.toml: "
+        f"ropeway data policy check {dataset} --class {runtime_class}",
+        dataset=dataset,
+        runtime_class=runtime_class,
     )
 
 
-def _refused_function(name: str) -> Refused:
-    return Refused(
-        f"The function {name} is not allowed in a query.",
-        hint="Functions that compute on values are; those that read files, settings or the "
-        "catalog are not.",
-        function=name,
-    )
+def _tables(table: Any, where: str) -> list[tuple[str, Any]]:
+    if not isinstance(table, Mapping):
+        raise BadInput(f"{where} is {table!r}, but a table is wanted.", hint=_CLASSES)
+    if strange := sorted(set(table) - set(CLASSES)):
+        raise BadInput(f"{where}.{strange[0]} is no class of runtime.", hint=_CLASSES)
+    return list(table.items())
 
 
-def _refused_node(kind: str, part: Mapping[str, Any]) -> Refused:
-    if kind == "SHOW_REF":
-        return Refused(
-            "DESCRIBE, SUMMARIZE and SHOW are not answered.",
-            hint="rw.datasets() lists the datasets with their columns.",
-        )
-    return Refused(f"The query uses {_words(kind)}, which is not allowed.", hint=_HINT)
+_CLASSES = f"The classes of runtimes are {', '.join(CLASSES)}."
 
 
-def _words(kind: object) -> str:
-    return str(kind).removesuffix("_NODE").removesuffix("_QUERY").replace("_", " ")
+def _item(column: Column, rule: Rule, key: bytes) -> str:
+    name = quoted_name(column.name)
+    mask = rule.masks.get(column.name)
+    return f"{mask.sql(column, key)} as {name}" if mask else f"{name} as {name}"
 
 
-_turn = threading.Lock()
-
-
-@cache
-def _clean() -> duckdb.DuckDBPyConnection:
-    """A connection that holds no table and reaches no file: it only parses."""
-    connection = duckdb.connect(":memory:", config={"threads": 1})
-    connection.execute("set enable_external_access=false")
-    connection.execute("set lock_configuration=true")
-    return connection
-
-
-def _serialized(sql: str) -> str:
+def _fit_rows(key: str, rows: guard.Expression, columns: Sequence[Column]) -> None:
     try:
-        with _turn:
-            row = _clean().execute("select json_serialize_sql($1::varchar)", [sql]).fetchone()
-    except (duckdb.Error, UnicodeEncodeError):
-        raise Refused("The query holds characters that cannot be read.", hint=_HINT) from None
-    assert row is not None
-    return str(row[0])
+        kind = syntax.types_of(f"({rows.sql}) as fits", rows.sql, columns)[0].type
+    except duckdb.Error as error:
+        raise BadInput(f"{key} does not fit the columns: {explain(str(error)).message}") from None
+    if kind != "BOOLEAN":
+        raise BadInput(f"{key} gives {kind}, but true or false is wanted.")
+
+
+def _types(key: str, select: str, where: str, columns: Sequence[Column]) -> tuple[Column, ...]:
+    try:
+        return syntax.types_of(select, where, columns)
+    except duckdb.Error:
+        raise BadInput(f"{key} does not fit the columns of the dataset.") from None
+
+
+def _no_column(key: str, name: str, known: Mapping[str, Column]) -> BadInput:
+    return BadInput(
+        f"{key} names the column {name}, which the dataset has not.",
+        hint=f"Its columns are {_listed(known)}.",
+    )
+
+
+def _listed(names: Sequence[str] | Mapping[str, Any]) -> str:
+    return ", ".join(names)
+
+
+def _version(rule: Rule, columns: Sequence[Column], key: bytes) -> str:
+    """Of the key as well: with another one the same query gives other hashes."""
+    told = json.dumps([rule.facts(), [[c.name, c.type] for c in columns]], sort_keys=True)
+    return hmac.new(key, told.encode(), hashlib.sha256).hexdigest()[:12]
+
+
+__all__ = ["CLASSES", "Policy", "View", "parse", "words"]

@@ -1,157 +1,147 @@
-"""From the source that a person wrote down to the exact files behind it, and how each is read."""
+"""From the source that a person wrote down to what is behind it: files, or a database's table."""
 
 from __future__ import annotations
 
-import glob
-import os
-from collections import Counter
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from ropeway.errors import BadInput, NotFound
+import duckdb
 
-KINDS = {
-    ".csv": "csv",
-    ".csv.gz": "csv",
-    ".tsv": "csv",
-    ".tsv.gz": "csv",
-    ".parquet": "parquet",
-    ".json": "json",
-    ".json.gz": "json",
-    ".ndjson": "json",
-    ".ndjson.gz": "json",
-    ".jsonl": "json",
-    ".jsonl.gz": "json",
+from ropeway import config
+from ropeway.data import copies, options, remote
+from ropeway.data.engines import arrow, avro, csv, excel, json, mysql, parquet, postgres, sqlite
+from ropeway.data.engines.database import Database, Feed, Filter
+from ropeway.data.files import SUPPORTED, Files, Place, find, kind_of_name, quoted, stamp
+from ropeway.data.problem import because
+from ropeway.errors import BadInput
+from ropeway.wire import Column
+
+__all__ = [
+    "SUPPORTED",
+    "Database",
+    "Feed",
+    "Files",
+    "Filter",
+    "columns",
+    "expand",
+    "is_url",
+    "kind_of_name",
+    "quoted",
+    "reader",
+    "rows",
+    "sniff",
+]
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_CONVERTERS = {"avro": avro.convert, "excel": excel.convert, "arrow": arrow.convert}
+_DATABASES: Mapping[str, Callable[[str, Mapping[str, Any]], Database]] = {
+    "postgresql": postgres.Table,
+    "postgres": postgres.Table,
+    "mysql": mysql.Table,
+    "mariadb": mysql.Table,
 }
-"""What a file's ending says about it."""
-
-SUPPORTED = ".csv, .tsv, .json, .ndjson, .jsonl (each also with .gz) and .parquet"
-
-_GLOB = "*?["
+_CALLS = {"csv": "read_csv", "json": "read_json", "parquet": "read_parquet"}
+_ARGUMENTS = {"csv": csv.arguments, "json": json.arguments}
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The files of one dataset: absolute paths in a fixed order, all of one `kind`."""
-
-    kind: str
-    paths: tuple[Path, ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes on disk; a file that vanished counts nothing."""
-        return sum(stamp[1] for stamp in self.stamps())
-
-    def stamps(self) -> tuple[tuple[str, int, int], ...]:
-        """`(path, size, mtime in ns)` of every file: differs when any of them changed."""
-        return tuple(_stamp(path) for path in self.paths)
+def is_url(source: str) -> bool:
+    """Whether the source is a URL and no path."""
+    return _URL.match(source) is not None
 
 
-def expand(source: str, base: Path) -> Files:
-    """The files that `source` means: a file, a folder (with all below it) or a glob.
+def expand(source: str, base: Path, options_: Mapping[str, Any] | None = None) -> Files | Database:
+    """What `source` means now: exact files at home, or a table of a database.
 
-    A relative source counts from the folder `base`. Raises `NotFound` when nothing is there and
-    `BadInput` when what is there cannot be read as one table.
+    A relative path counts from the folder `base`. What is elsewhere, or what DuckDB does not
+    read, is a private copy that is made here when there is none of today's source. Raises
+    `NotFound`, `BadInput`, `MissingPackage` or `QueryFailed`, whose messages hold neither path
+    nor address nor password.
     """
-    place = Path(os.path.abspath(base / Path(source).expanduser()))  # noqa: PTH100  # keeps links
-    if place.is_dir():
-        return _folder(source, place)
-    if place.exists():
-        return Files(_kind_of(place), (_plain(place),))
-    if any(sign in source for sign in _GLOB):
-        return _matches(source, place)
-    raise NotFound(
-        f"There is no file, folder or glob match at {place}.",
-        hint="Relative sources count from the folder of ropeway.toml.",
-        source=source,
+    given = dict(options_ or {})
+    scheme = source.partition("://")[0].lower() if is_url(source) else ""
+    if scheme in _DATABASES:
+        options.check_fit("database", given)
+        return _DATABASES[scheme](source, given)
+    if "::" in source:
+        raise BadInput("A chain of URLs is no source.", hint="Name one URL.")
+    room = int(config.load(base)["data.copies"]) * 1_000_000
+    place = (
+        remote.fetch(source, given, room) if scheme else find(source, base, given.get("format", ""))
     )
+    options.check_fit(place.kind, given)
+    if place.kind == "sqlite":
+        return _sqlite(place, given)
+    return _files(place, given, room)
 
 
-def reader(files: Files) -> str:
-    """The table function call, in DuckDB's SQL, that reads exactly these files."""
+def reader(files: Files, sniffed: Mapping[str, Any] | None = None) -> str:
+    """The table function call, in DuckDB's SQL, that reads exactly these files; with what `sniff`
+    said of them nothing has to be found out about them."""
     listed = ", ".join(quoted(str(path)) for path in files.paths)
-    union = ", union_by_name=true" if len(files.paths) > 1 else ""
-    call = {"csv": "read_csv", "json": "read_json", "parquet": "read_parquet"}[files.kind]
-    return f"{call}([{listed}]{union})"
+    told = _ARGUMENTS[files.kind](files) if files.kind in _ARGUMENTS else []
+    if sniffed:
+        told = csv.settled(files, sniffed)
+    if len(files.paths) > 1:
+        told.append("union_by_name=true")
+    # Said either way: a folder above the data may be called a=b too.
+    told.append(f"hive_partitioning={str(files.hive).lower()}")
+    return f"{_CALLS[files.kind]}({', '.join([f'[{listed}]', *told])})"
 
 
-def quoted(text: str) -> str:
-    """`text` as a string literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"
+def sniff(files: Files) -> str:
+    """The query that says how the files are written; empty where none does."""
+    return csv.sniff(files) if files.kind == "csv" else ""
 
 
-def kind_of_name(name: str) -> str | None:
-    """`csv`, `json` or `parquet` by a file's ending, None for anything else."""
-    lower = name.lower()
-    endings = sorted((e for e in KINDS if lower.endswith(e)), key=len)
-    return KINDS[endings[-1]] if endings else None
-
-
-def _folder(source: str, place: Path) -> Files:
-    found = [Path(folder) / name for folder, _, names in os.walk(place) for name in names]
-    visible = sorted(p for p in found if kind_of_name(p.name) and not _hidden(p, place))
-    if not visible:
-        raise BadInput(
-            f"The folder {place} holds no file that can be a table.",
-            hint=f"Readable are {SUPPORTED}.",
-            source=source,
-        )
-    return _one_kind(source, visible)
-
-
-def _matches(source: str, place: Path) -> Files:
-    found = sorted(Path(p) for p in glob.glob(str(place), recursive=True))  # noqa: PTH207
-    files = [p for p in found if p.is_file()]
-    if not files:
-        raise NotFound(
-            f"No file matches {place}.",
-            hint="Check the glob with ls; ** stands for any folders in between.",
-            source=source,
-        )
-    for path in files:
-        _kind_of(path)
-    return _one_kind(source, files)
-
-
-def _one_kind(source: str, paths: list[Path]) -> Files:
-    kinds = Counter(kind_of_name(path.name) or "" for path in paths)
-    if len(kinds) > 1:
-        found = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        raise BadInput(
-            f"{source} holds files of several kinds ({found}), but a dataset is one table.",
-            hint="Add one dataset per kind with a glob, for example 'folder/*.csv'.",
-            source=source,
-        )
-    return Files(next(iter(kinds)), tuple(_plain(path) for path in paths))
-
-
-def _kind_of(path: Path) -> str:
-    kind = kind_of_name(path.name)
-    if kind is None:
-        raise BadInput(
-            f"{path} is no kind of file that can be a table.", hint=f"Readable are {SUPPORTED}."
-        )
-    return kind
-
-
-def _plain(path: Path) -> Path:
-    """Refuses names that the engine would read as a glob: they could reach other files."""
-    if any(sign in str(path) for sign in _GLOB):
-        raise BadInput(
-            f"The path {path} contains one of * ? [, which the engine would take for a glob.",
-            hint="Rename the file or the folder.",
-        )
-    return path
-
-
-def _hidden(path: Path, top: Path) -> bool:
-    """Names with . or _ in front are what other tools leave beside their data."""
-    return any(part.startswith((".", "_")) for part in path.relative_to(top).parts)
-
-
-def _stamp(path: Path) -> tuple[str, int, int]:
+def columns(source: Files | Database) -> tuple[Column, ...]:
+    """The columns of the source. Raises `BadInput` where it cannot be read as a table."""
+    if isinstance(source, Database):
+        return source.columns()
     try:
-        status = path.stat()
-    except OSError:
-        return str(path), 0, 0
-    return str(path), status.st_size, status.st_mtime_ns
+        with duckdb.connect() as connection:
+            found = connection.sql(f"select * from {reader(source)}")  # noqa: S608  # quoted
+            return tuple(
+                Column(str(name), str(kind))
+                for name, kind in zip(found.columns, found.types, strict=True)
+            )
+    except duckdb.Error as error:
+        raise because(
+            BadInput(f"Its files cannot be read as one table ({source.kind})."), str(error)
+        ) from None
+
+
+def rows(source: Files | Database) -> tuple[int, bool] | None:
+    """The number of rows and whether it is exact, where that is cheap to know."""
+    if isinstance(source, Database):
+        return source.rows()
+    return (parquet.rows(source), True) if source.kind == "parquet" else None
+
+
+def _sqlite(place: Place, given: Mapping[str, Any]) -> Database:
+    if len(place.paths) != 1:
+        raise BadInput("A dataset is a table of one SQLite file, and these are several.")
+    return sqlite.Table(place.paths[0], given)
+
+
+def _files(place: Place, given: Mapping[str, Any], room: int) -> Files:
+    convert = _CONVERTERS.get(place.kind)
+    if convert is None:
+        return Files(place.kind, place.paths, given, place.hive)
+    told = f"{place.kind} {sorted(given.items(), key=lambda item: item[0])}"
+    paths = []
+    for path in place.paths:
+        below = path.relative_to(place.top) if place.hive else Path(path.name)
+        name = str(below) + ".parquet"
+        _, *seen = stamp(path)
+        paths.append(
+            copies.made(
+                f"{path}\0{told}",
+                str(seen),
+                name,
+                lambda target, path=path: convert(path, target, given),  # type: ignore[misc]
+                room=room,
+            )
+        )
+    return Files("parquet", tuple(paths), {}, place.hive)

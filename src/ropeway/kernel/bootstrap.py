@@ -12,38 +12,64 @@ import sys
 import tempfile
 
 
-def load(archive: bytes, digest: str) -> None:
-    """Make the SDK in the zip `archive` the one that `import ropeway` finds. Never raises."""
+def load(modules: dict[str, str], digest: str) -> None:
+    """Make the SDK, its `modules` by their paths, the one that `import ropeway` finds.
+
+    Never raises.
+    """
+    compiled, sys.dont_write_bytecode = sys.dont_write_bytecode, False
     try:
-        path = _kept(archive, f"sdk-{digest}.zip")
-        _make_first(path)
+        _make_first(_kept(modules, f"sdk-{digest}"))
         # Imported now: whoever cleans the temporary folder later takes nothing away.
-        import ropeway.kernel.data
+        import ropeway.kernel.accelerators.out_of_memory
+        import ropeway.kernel.accelerators.use
+        import ropeway.kernel.checkpoint
+        import ropeway.kernel.colab.presence
+        import ropeway.kernel.magics
+        import ropeway.kernel.on
         import ropeway.kernel.output
+        import ropeway.kernel.put
+        import ropeway.kernel.resume
+        import ropeway.kernel.runtime
+        import ropeway.kernel.table
         import ropeway.kernel.usage
 
         shell = sys.modules["IPython"].get_ipython()
         ropeway.kernel.usage.install(shell.kernel)
         ropeway.kernel.output.keep_all(shell)
+        ropeway.kernel.magics.install(shell)
+        ropeway.kernel.accelerators.out_of_memory.install(shell)
+        ropeway.kernel.on.install(shell)
+        ropeway.kernel.colab.presence.install(shell)
     except Exception:  # noqa: BLE001, S110  # the user's session must not notice
         pass
+    finally:
+        sys.dont_write_bytecode = compiled
 
 
-def _kept(archive: bytes, name: str) -> str:
-    """The archive in a file that only this user can write, put there in one step."""
-    folder = _folder()
-    path = os.path.join(folder, name)  # noqa: PTH118  # pathlib would cost the kernel its import
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            if file.read() == archive:
-                return path
-    except OSError:
-        pass
-    handle, fresh = tempfile.mkstemp(dir=folder)
-    with os.fdopen(handle, "wb") as file:
-        file.write(archive)
-    os.replace(fresh, path)  # noqa: PTH105
+def _kept(modules: dict[str, str], name: str) -> str:
+    """The folder that holds the modules, which only this user can read.
+
+    Python keeps them compiled there for the kernels that come later: 0.15 s for each.
+    """
+    path = os.path.join(_folder(), name)  # noqa: PTH118  # pathlib would cost the kernel its import
+    for each, source in modules.items():
+        _keep(os.path.join(path, each), source.encode())  # noqa: PTH118
     return path
+
+
+def _keep(file: str, source: bytes) -> None:
+    """Put it there in one step, where it is not: who cleans temporary folders thins them out."""
+    folder = os.path.dirname(file)  # noqa: PTH120
+    try:
+        if os.stat(file).st_size == len(source):  # noqa: PTH116
+            return
+    except OSError:
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+    handle, fresh = tempfile.mkstemp(dir=folder)
+    with os.fdopen(handle, "wb") as written:
+        written.write(source)
+    os.replace(fresh, file)  # noqa: PTH105
 
 
 def _folder() -> str:
@@ -71,5 +97,4 @@ def _make_first(path: str) -> None:
 
 
 def _is_sdk(path: str) -> bool:
-    name = os.path.basename(path)  # noqa: PTH119
-    return name.startswith("sdk-") and name.endswith(".zip") and "ropeway-" in path
+    return os.path.basename(path).startswith("sdk-") and "ropeway-" in path  # noqa: PTH119

@@ -6,19 +6,21 @@ of the in-band road.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from ropeway import wire
 from ropeway.errors import HomeUnreachable, RopewayError, TokenRefused
+from ropeway.kernel.answer import Meanwhile, Rest, ignore
+from ropeway.kernel.line import PIECE, Line, is_quiet
 
 CONNECT = 2.0
 """Seconds until the door must take the connection; it stands on this machine."""
@@ -29,20 +31,10 @@ ANSWER = 5.0
 QUIET = 10.0
 """Seconds of silence after which home is asked again whether it is there."""
 
-SEND = 60.0
-"""Seconds that home may take to take a request."""
-
 KEEP = 15.0
 """Seconds that a connection is kept for the next request; home keeps it for 30."""
 
-PIECE = 1024 * 1024
-"""Bytes that are read at a time: with http.client's own 8 kB a large result comes a quarter slower
-(334 MB/s against 430)."""
-
-_LOOK = 0.1
-"""Seconds of one wait on the socket; between two, progress is shown."""
-
-Progress = Callable[[int], None]
+NOT_MODIFIED = 304
 
 
 class NoRoad(Exception):
@@ -62,23 +54,61 @@ class Direct:
     def __repr__(self) -> str:
         return f"<the direct road by {self.url}>"
 
-    def ask(
-        self, op: str, sql: str, params: dict[str, Any], progress: Progress
-    ) -> tuple[dict[str, Any], list[Any]]:
-        """As `inband.ask`. Raises `NoRoad` when nothing of the answer has come."""
-        if op == "datasets":
-            with _Talk(self, progress) as talk:
-                return talk.json("GET", "/v1/datasets"), []
+    def datasets(self, meanwhile: Meanwhile) -> dict[str, Any]:
+        """As `inband.datasets`. Raises `NoRoad` when home is not at the other end."""
+        return Talk(self, meanwhile).json("GET", "/v1/datasets", last=True)
+
+    def query(
+        self, sql: str, params: dict[str, Any], etag: str, meanwhile: Meanwhile
+    ) -> DirectAnswer:
+        """As `inband.query`. Raises `NoRoad` when nothing of the answer has come."""
         body = json.dumps({"sql": sql, "params": params}).encode()
-        with _Talk(self, progress) as talk:
-            response = talk.request("POST", "/v1/query", body)
-            number = response.getheader("x-ropeway-query", "")
-            try:
-                buffers = talk.read(response)
-                return _done(talk.json("GET", f"/v1/queries/{number}")), buffers
-            except (NoRoad, OSError, HTTPException):
-                talk.close()
-        raise self._last_word(number, progress)
+        talk = Talk(self, meanwhile)
+        headers = {"If-None-Match": etag} if etag else {}
+        return DirectAnswer(self, talk, talk.request("POST", "/v1/query", body, headers))
+
+    def put(
+        self, name: str, if_exists: str, stream: Iterator[bytes], meanwhile: Meanwhile
+    ) -> dict[str, Any]:
+        """As `inband.put`. Raises `NoRoad` before anything of the stream was taken."""
+        talk = Talk(self, meanwhile)
+        path = f"/v1/put/{quote(name, safe='')}?{urlencode({'if_exists': if_exists})}"
+        talk.json("GET", path)  # whether it may, before anything is sent
+        try:
+            return talk.send(path, stream)
+        except NoRoad:
+            raise HomeUnreachable(
+                "The connection to home broke while the table was on its way.",
+                hint="Run the cell again.",
+            ) from None
+
+    def send_value(
+        self, number: str, kind: str, stream: Iterator[Any], meanwhile: Meanwhile
+    ) -> None:
+        """As `inband.give`. Raises `NoRoad` before anything of the stream was taken."""
+        talk = Talk(self, meanwhile)
+        talk.json("GET", "/v1/health")
+        try:
+            talk.send(f"/v1/crossings/{number}?{urlencode({'type': kind})}", stream)
+        except NoRoad:
+            raise _broke() from None
+
+    def take_value(self, number: str, meanwhile: Meanwhile) -> DirectTaken:
+        """As `inband.Taken`. Raises `NoRoad` when nothing of the value has come."""
+        talk = Talk(self, meanwhile)
+        return DirectTaken(talk, talk.request("GET", f"/v1/crossings/{number}"))
+
+    def artefacts(self, question: bytes) -> bytes:
+        """As `aside.ask`. Raises `NoRoad`; then the question may be put again by another road."""
+        talk = Talk(self, ignore)
+        response = talk.request("POST", "/v1/artefacts", question)
+        try:
+            answer = response.read()
+        except (OSError, HTTPException) as error:
+            talk.close()
+            raise NoRoad from error
+        talk.finish()
+        return answer
 
     def answers(self, timeout: float) -> bool:
         """Whether the door leads home now."""
@@ -106,7 +136,7 @@ class Direct:
             process, since, connection = kept
             # After a fork both processes would write into it.
             if process == os.getpid():
-                if time.monotonic() - since < KEEP and _is_quiet(connection.sock):
+                if time.monotonic() - since < KEEP and is_quiet(connection.sock):
                     return connection, True
                 connection.close()
         connection = self._connection(CONNECT)
@@ -135,14 +165,56 @@ class Direct:
         place = urlsplit(self.url)
         return HTTPConnection(place.hostname or "", place.port, timeout=timeout)
 
-    def _last_word(self, number: str, progress: Progress) -> RopewayError:
+
+class DirectAnswer:
+    """An answer that began; see `ropeway.kernel.answer`."""
+
+    def __init__(self, road: Direct, talk: Talk, response: HTTPResponse) -> None:
+        self.road = "direct"
+        self.etag = response.getheader("x-ropeway-etag", "")
+        self.unchanged = response.status == NOT_MODIFIED
+        self.summary: dict[str, Any] = {}
+        self._home = road
+        self._talk = talk
+        self._response = response
+        self._number = response.getheader("x-ropeway-query", "")
+        self._rest = Rest()
+        if self.unchanged:
+            response.read()  # of no body; else the connection takes no further request
+            talk.finish()
+
+    def next(self, meanwhile: Meanwhile) -> bytes | None:
+        """The next bytes; None once it is whole. Raises `RopewayError`."""
+        self._rest.ends()
+        self._talk.watch(meanwhile)
+        try:
+            if piece := self._response.read1(PIECE):
+                return piece
+            self.summary = _done(self._talk.json("GET", f"/v1/queries/{self._number}", last=True))
+            return None
+        except (NoRoad, OSError, HTTPException):
+            self._talk.close()
+            raise self._last_word(meanwhile) from None
+        except BaseException:
+            # An interrupt, too, ends here: home stops a query whose reader hangs up.
+            self._talk.close()
+            raise
+        finally:
+            self._talk.watch(ignore)
+            self._rest.begins()
+
+    def close(self) -> None:
+        """Take no more of it; home stops the query."""
+        self._talk.close()
+
+    def _last_word(self, meanwhile: Meanwhile) -> RopewayError:
         """Why an answer broke off, as the summary tells, if it can be had."""
-        broken = HomeUnreachable(
+        broken = self._rest.given_up() or HomeUnreachable(
             "The data service broke off its answer.", hint="Run the cell again."
         )
         try:
-            with _Talk(self, progress) as talk:
-                summary = talk.json("GET", f"/v1/queries/{number}")
+            talk = Talk(self._home, meanwhile)
+            summary = talk.json("GET", f"/v1/queries/{self._number}", last=True)
             if summary.get("state") != "cancelled":  # by the break itself: nobody else may
                 _done(summary)
         except RopewayError as error:
@@ -153,28 +225,55 @@ class Direct:
         return broken
 
 
-class _Talk:
-    """Requests over one connection, one after the other; kept afterwards if all went well."""
+class DirectTaken:
+    """The value of a crossing, as it comes; see `road.Taken`."""
 
-    def __init__(self, road: Direct, progress: Progress) -> None:
+    def __init__(self, talk: Talk, response: HTTPResponse) -> None:
+        self._talk = talk
+        self._response = response
+
+    def readinto(self, view: Any) -> int:
+        """Raises `HomeUnreachable` where it ends short."""
+        try:
+            return self._response.readinto(view)
+        except (OSError, HTTPException):
+            self._talk.close()
+            raise _broke() from None
+        except BaseException:
+            self._talk.close()
+            raise
+
+    def close(self) -> None:
+        """Take no more of it."""
+        if self._response.isclosed():
+            self._talk.finish()
+        else:
+            self._talk.close()
+
+
+class Talk:
+    """Requests over one connection, one after the other.
+
+    A request that raises closes it, unless home's own error is all that is wrong.
+    """
+
+    def __init__(self, road: Direct, meanwhile: Meanwhile) -> None:
         self._road = road
-        self._progress = progress
-        self._received = 0
+        self._asker = meanwhile
         self._heard = time.monotonic()
         self._limit = float("inf")
         self._connection: HTTPConnection | None = None
 
-    def __enter__(self) -> _Talk:
-        return self
+    def watch(self, meanwhile: Meanwhile) -> None:
+        """Call this from now on between two looks at the socket; silence counts from now."""
+        self._asker = meanwhile
+        self._heard = time.monotonic()
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def finish(self) -> None:
+        """All went well: the connection is kept for the next request."""
         connection, self._connection = self._connection, None
-        well = kind is None or issubclass(kind, RopewayError)
-        if connection is not None and well and connection.sock is not None:
+        if connection is not None and connection.sock is not None:
             self._road.keep(connection)
-        elif connection is not None:
-            # An interrupt, too, ends here: home stops a query whose reader hangs up.
-            connection.close()
 
     def close(self) -> None:
         """Give the connection up."""
@@ -182,16 +281,55 @@ class _Talk:
         if connection is not None:
             connection.close()
 
-    def json(self, method: str, path: str) -> dict[str, Any]:
-        """The JSON that answers a request. Raises `NoRoad` and home's errors."""
+    def json(self, method: str, path: str, *, last: bool = False) -> dict[str, Any]:
+        """The JSON that answers a request, the `last` one here. Raises as `request`."""
         response = self.request(method, path)
         try:
+            found = _object(response.read())
+        except (OSError, HTTPException) as error:
+            self.close()
+            raise NoRoad from error
+        except BaseException:
+            self.close()
+            raise
+        if last:
+            self.finish()
+        return found
+
+    def request(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> HTTPResponse:
+        """The beginning of an answer. Raises `NoRoad` and home's errors."""
+        try:
+            return self._request(method, path, body, headers or {})
+        except RopewayError:
+            self.finish()
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, path: str, stream: Iterator[bytes]) -> dict[str, Any]:
+        """POST a stream; the JSON that answers it. Raises as `request`, and as the stream."""
+        connection = self._connection
+        assert connection is not None
+        headers = {**self._road.headers, "Transfer-Encoding": "chunked"}
+        try:
+            with suppress(BrokenPipeError, ConnectionResetError):  # it may have said why
+                connection.request("POST", path, _until_answered(connection, stream), headers)
+            self.watch(self._asker)
+            response = connection.getresponse()
+            if response.status != 200:
+                raise self._refusal(response)
             return _object(response.read())
         except (OSError, HTTPException) as error:
             raise NoRoad from error
+        finally:
+            self.close()
 
-    def request(self, method: str, path: str, body: bytes | None = None) -> HTTPResponse:
-        """The beginning of an answer with status 200. Raises `NoRoad` and home's errors."""
+    def _request(
+        self, method: str, path: str, body: Any, headers: Mapping[str, str]
+    ) -> HTTPResponse:
         while True:
             was_kept = False
             try:
@@ -199,23 +337,15 @@ class _Talk:
                     self._connection, was_kept = self._road.take()
                     if not was_kept:
                         self._greet(self._connection)
-                response = self._answer(self._connection, method, path, body)
+                response = self._answer(self._connection, method, path, body, headers)
                 break
             except (OSError, HTTPException) as error:
                 self.close()
                 if not was_kept:
                     raise NoRoad from error
-        if response.status == 200:
+        if response.status in (200, NOT_MODIFIED):
             return response
         raise self._refusal(response)
-
-    def read(self, response: HTTPResponse) -> list[Any]:
-        """All of a body, in pieces. Raises `OSError` or `HTTPException` when it ends short."""
-        buffers: list[Any] = []
-        while piece := response.read1(PIECE):
-            buffers.append(piece)
-            self._received += len(piece)
-        return buffers
 
     def _greet(self, connection: HTTPConnection) -> None:
         """Make sure that home is at the other end before a query goes there.
@@ -230,16 +360,21 @@ class _Talk:
         self._limit = float("inf")
 
     def _answer(
-        self, connection: HTTPConnection, method: str, path: str, body: bytes | None = None
+        self,
+        connection: HTTPConnection,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
     ) -> HTTPResponse:
         line = connection.sock
         if isinstance(line, socket.socket):
-            line = _Line(line)
+            line = Line(line)
             connection.sock = line
-        assert isinstance(line, _Line)
+        assert isinstance(line, Line)
         line.meanwhile = self._meanwhile
         self._heard = time.monotonic()
-        connection.request(method, path, body, self._road.headers)
+        connection.request(method, path, body, {**self._road.headers, **(headers or {})})
         return connection.getresponse()
 
     def _refusal(self, response: HTTPResponse) -> BaseException:
@@ -265,70 +400,26 @@ class _Talk:
             if not self._road.answers(ANSWER):
                 raise TimeoutError("the road does not lead home any more")
             self._heard = time.monotonic()
-        self._progress(self._received)
+        self._asker()
 
 
-class _Line:
-    """A connected socket as http.client wants it, whose waits can be watched and interrupted."""
+def _until_answered(connection: HTTPConnection, stream: Iterator[Any]) -> Iterator[Any]:
+    """The stream in HTTP's chunks, until there is an answer to it: that is home's refusal.
 
-    def __init__(self, sock: socket.socket) -> None:
-        self.meanwhile: Callable[[bool], None] = lambda heard: None
-        self._sock = sock
-        self._users = 1
-
-    def sendall(self, data: Any) -> None:
-        self._sock.settimeout(SEND)
-        self._sock.sendall(data)
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        self._sock.settimeout(_LOOK)
-        self._users += 1
-        return io.BufferedReader(_Incoming(self, self._sock), PIECE)
-
-    def fileno(self) -> int:
-        return self._sock.fileno()
-
-    def close(self) -> None:
-        """As a socket: what is still being read stays open until it is read."""
-        self._users -= 1
-        if self._users <= 0:
-            self._sock.close()
+    http.client's own would copy each piece to put its length before it.
+    """
+    for piece in stream:
+        if not is_quiet(connection.sock):
+            return
+        if piece:
+            yield b"%X\r\n" % len(piece)
+            yield piece
+            yield b"\r\n"
+    yield b"0\r\n\r\n"
 
 
-class _Incoming(io.RawIOBase):
-    """What comes in."""
-
-    def __init__(self, line: _Line, sock: socket.socket) -> None:
-        self._line = line
-        self._sock = sock
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while True:
-            try:
-                count = self._sock.recv_into(buffer)
-            except TimeoutError:
-                self._line.meanwhile(False)
-            else:
-                self._line.meanwhile(True)
-                return count
-
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            self._line.close()
-
-
-def _is_quiet(line: Any) -> bool:
-    """Whether a kept connection is open: one that home closed has something to read, its end."""
-    import select
-
-    try:
-        return not select.select([line], [], [], 0)[0]
-    except (OSError, ValueError):
-        return False
+def _broke() -> HomeUnreachable:
+    return HomeUnreachable("The value did not come whole.", hint="Run the cell again.")
 
 
 def _done(body: dict[str, Any]) -> dict[str, Any]:

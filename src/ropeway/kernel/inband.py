@@ -6,15 +6,17 @@ running cell can read. See `ropeway.wire`. Standard library only.
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from ropeway import wire
 from ropeway.errors import HomeUnreachable, ProtocolError, RopewayError
+from ropeway.kernel import stdin
+from ropeway.kernel.answer import Meanwhile
 
 FIRST = 10.0
 """Seconds until home must have given a sign of life."""
@@ -22,140 +24,261 @@ FIRST = 10.0
 SILENCE = 30.0
 """Seconds that home may be silent after its first sign; it gives one every 5."""
 
+KNOCK = 7.0
+"""Seconds of silence after which a patient request asks whether home still knows it; then after
+twice as long, and so on up to a minute."""
+
 CREDIT = 4
 """Buffers that may be on their way to us: 16 MB."""
 
-_LOOK_MS = 100
-"""Milliseconds of one wait on the socket; between two, an interrupt gets through."""
-
-_turn = threading.Lock()
-"""Two threads must not read the one socket together."""
+_LONGEST_KNOCK = 60.0
 
 
-def ask(
-    op: str,
-    sql: str = "",
-    params: dict[str, Any] | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> tuple[dict[str, Any], list[Any]]:
-    """Put one request to home and wait for its end: the body of `end`, and the buffers in order.
+@dataclass
+class _Box:
+    """What came for one request and was not looked at yet; whoever reads the socket fills it."""
 
-    `progress` is called with the bytes received so far, also while nothing comes. Raises what
-    home answers, `HomeUnreachable` when it does not, and passes an interrupt on after it has
-    told home to stop.
-    """
-    request = wire.Request(uuid.uuid4().hex, op, sql=sql, params=params or {}, credit=CREDIT)
-    kernel = _kernel()
-    with _alone():
-        _send(kernel, request)
+    patient: bool = False
+    replies: deque[tuple[wire.Reply, list[Any]]] = field(default_factory=deque)
+    expected: int = 0
+    heard: int = 0
+    lost: bool = False
+
+    def put(self, reply: wire.Reply, buffers: list[Any]) -> None:
+        """One more came."""
+        self.heard += 1
+        if self.patient and (reply.kind == "again" or reply.seq == 0):
+            # A home that was started anew counts from its own beginning.
+            self.expected, self.lost = reply.seq, False
+        # An error may be the word of a home that knows nothing of what was before.
+        self.lost = self.lost or (reply.seq != self.expected and reply.kind != "error")
+        self.expected += 1
+        if not self.lost:
+            self.replies.append((reply, buffers))
+
+
+_boxes: dict[str, _Box] = {}
+"""By request: the answers that are not whole. Home's credit bounds what lies in them."""
+
+
+class Talk:
+    """One request and its replies. Raises `HomeUnreachable` in any Python that is no kernel."""
+
+    def __init__(
+        self, op: str, *, patient: bool = False, credit: int = CREDIT, **fields: Any
+    ) -> None:
+        """A `patient` one waits for a home that is away, once home has taken it up."""
+        self._kernel = kernel()
+        self.id = uuid.uuid4().hex
+        self._box = _boxes[self.id] = _Box(patient)
+        self._heard_at = time.monotonic()
+        self.say(op, credit=credit, **fields)
+
+    def say(self, op: str, *buffers: Any, **fields: Any) -> None:
+        """Send a message that belongs to this request."""
+        self._kernel.session.send(
+            self._kernel.iopub_socket,
+            wire.REQUEST_TYPE,
+            wire.to_json(wire.Request(self.id, op, **fields)),
+            parent=self._kernel.get_parent("shell"),
+            buffers=list(buffers),
+        )
+
+    def hear(self, meanwhile: Meanwhile) -> tuple[wire.Reply, list[Any]]:
+        """The next reply that is more than a sign of life. Raises home's errors.
+
+        When it raises, the request has ended: home was told, unless it said so itself.
+        """
         try:
-            return _collect(kernel, request, progress or _ignore)
-        except RopewayError:
-            raise
+            while True:
+                reply, parts = self._next(meanwhile)
+                if reply.kind == "error":
+                    self.forget()
+                    raise RopewayError.from_json(reply.body)
+                if reply.kind == "end":
+                    self.forget()
+                if reply.kind != "wait":
+                    return reply, parts
         except BaseException:
-            _send(kernel, wire.Request(request.id, "cancel"))
+            self.close()
             raise
 
+    def close(self) -> None:
+        """Tell home to stop, if it has not ended."""
+        if self.forget():
+            self.say("cancel")
 
-def _collect(
-    kernel: Any, request: wire.Request, progress: Callable[[int], None]
-) -> tuple[dict[str, Any], list[Any]]:
-    buffers: list[Any] = []
+    def forget(self) -> bool:
+        """Whether it was still open."""
+        return _boxes.pop(self.id, None) is not None
 
-    def meanwhile() -> None:
-        progress(sum(len(part) for part in buffers))
+    @property
+    def silence(self) -> float:
+        """Seconds since home said something, or was listened to."""
+        return time.monotonic() - self._heard_at
 
-    for reply, parts in _replies(kernel, request, meanwhile):
+    def _next(self, meanwhile: Meanwhile) -> tuple[wire.Reply, list[Any]]:
+        box, seen, knock = self._box, self._box.heard, KNOCK
+        self._heard_at = time.monotonic()
+        while True:
+            meanwhile()
+            if box.replies:
+                return box.replies.popleft()
+            if box.lost:
+                raise HomeUnreachable(
+                    "A part of the answer was lost on the way.", hint="Run the cell again."
+                )
+            stdin.look(self._kernel, lambda: bool(box.replies))
+            if box.heard != seen:
+                self._heard_at, seen, knock = time.monotonic(), box.heard, KNOCK
+            if box.patient and seen:
+                if self.silence > knock:
+                    self.say("there")
+                    knock += min(knock, _LONGEST_KNOCK)
+            elif self.silence > (SILENCE if seen else FIRST):
+                raise _silent(seen > 0)
+
+
+class InBandAnswer:
+    """An answer that began; see `ropeway.kernel.answer`."""
+
+    def __init__(self, talk: Talk, meanwhile: Meanwhile) -> None:
+        self.road = "in-band"
+        self.summary: dict[str, Any] = {}
+        self._talk = talk
+        self._taken = 0
+        self._ended = False
+        reply, _ = talk.hear(meanwhile)
+        self.unchanged = reply.kind == "end" and reply.body.get("cached") is True
+        self.etag = str(reply.body.get("etag", ""))
+
+    def next(self, meanwhile: Meanwhile) -> Any:
+        """The next bytes; None once it is whole. Raises `RopewayError`."""
+        reply, parts = self._talk.hear(meanwhile)
         if reply.kind == "end":
-            return reply.body, buffers
-        if reply.kind == "error":
-            raise RopewayError.from_json(reply.body)
-        if reply.kind == "data":
-            buffers.extend(parts)
-            if len(buffers) % (CREDIT // 2) == 0:
-                _send(kernel, wire.Request(request.id, "more", credit=CREDIT // 2))
-    raise AssertionError("the replies end with end or error")
+            self.summary = reply.body
+            return None
+        self._taken += 1
+        if self._taken % (CREDIT // 2) == 0:
+            self._talk.say("more", credit=CREDIT // 2)
+        return parts[0]
+
+    def close(self) -> None:
+        """Take no more of it; home stops the query."""
+        self._talk.close()
 
 
-def _replies(
-    kernel: Any, request: wire.Request, meanwhile: Callable[[], None]
-) -> Iterator[tuple[wire.Reply, list[Any]]]:
-    """The replies to one request as they come; others are stale and dropped."""
-    expected = 0
-    deadline = time.monotonic() + FIRST
-    while True:
-        meanwhile()
-        got = _receive(kernel, request.id)
-        if got is None:
-            if time.monotonic() > deadline:
-                _send(kernel, wire.Request(request.id, "cancel"))
-                raise _silent(expected > 0)
-            continue
-        reply, parts = got
-        if reply.seq != expected:
-            _send(kernel, wire.Request(request.id, "cancel"))
-            raise HomeUnreachable(
-                "A part of the answer was lost on the way.", hint="Run the cell again."
-            )
-        expected += 1
-        deadline = time.monotonic() + SILENCE
-        yield reply, parts
+def query(sql: str, params: dict[str, Any], etag: str, meanwhile: Meanwhile) -> InBandAnswer:
+    """Put a query to home; returns when its first rows are ready, or the answer is `unchanged`.
+
+    `meanwhile` is called while nothing comes. Raises what home answers, `HomeUnreachable` when it
+    does not, and passes an interrupt on after it has told home to stop.
+    """
+    return InBandAnswer(Talk("query", sql=sql, params=params, etag=etag), meanwhile)
 
 
-def _receive(kernel: Any, number: str) -> tuple[wire.Reply, list[Any]] | None:
-    """The next reply to the request `number`, or None when there is none for a moment."""
-    if not kernel.stdin_socket.poll(_LOOK_MS):
-        return None
+def datasets(meanwhile: Meanwhile) -> dict[str, Any]:
+    """`{"datasets": [Dataset...]}`. Raises as `query`."""
+    return Talk("datasets").hear(meanwhile)[0].body
+
+
+def put(name: str, if_exists: str, stream: Iterator[bytes], meanwhile: Meanwhile) -> dict[str, Any]:
+    """Send a table home as the dataset `name`; home's `Receipt`. Raises as `query`.
+
+    What `stream` raises is passed on, once home was told to drop what came.
+    """
+    return _send(Talk("put", name=name, if_exists=if_exists), stream, meanwhile)
+
+
+def give(number: str, kind: str, stream: Iterator[Any], meanwhile: Meanwhile) -> None:
+    """Send the value of a crossing. Raises as `put`."""
+    _send(Talk("give", name=number, text=kind), stream, meanwhile)
+
+
+def download(name: str, stream: Iterator[bytes], meanwhile: Meanwhile) -> dict[str, Any]:
+    """Send a file for the person at the page; its `id` at home. Raises as `put`."""
+    return _send(Talk("download", name=name), stream, meanwhile)
+
+
+class Taken:
+    """The value of a crossing, as it comes."""
+
+    def __init__(self, number: str, meanwhile: Meanwhile) -> None:
+        self._talk = Talk("take", name=number)
+        self._meanwhile = meanwhile
+        self._piece = memoryview(b"")
+        self._taken = 0
+        self._whole = False
+
+    def readinto(self, view: Any) -> int:
+        """See `road.Taken`."""
+        while not self._piece and not self._whole:
+            reply, parts = self._talk.hear(self._meanwhile)
+            self._whole = reply.kind == "end"
+            if reply.kind == "data":
+                self._piece = memoryview(parts[0])
+                self._taken += 1
+                if self._taken % (CREDIT // 2) == 0:
+                    self._talk.say("more", credit=CREDIT // 2)
+        part = self._piece[: len(view)]
+        view[: len(part)] = part
+        self._piece = self._piece[len(part) :]
+        return len(part)
+
+    def close(self) -> None:
+        """Take no more of it."""
+        self._talk.close()
+
+
+def _send(talk: Talk, stream: Iterator[Any], meanwhile: Meanwhile) -> dict[str, Any]:
+    credit = 0
     try:
-        _, message = kernel.session.recv(kernel.stdin_socket)
-    except ValueError:  # not signed with this kernel's key
-        return None
-    value = (message or {}).get("content", {}).get("value")
-    body = value.get("ropeway") if isinstance(value, dict) else None
-    if not isinstance(body, dict) or body.get("id") != number:
-        return None
+        for piece in stream:
+            for start in range(0, len(piece), wire.CHUNK_BYTES):
+                while credit == 0:
+                    credit = int(talk.hear(meanwhile)[0].body["credit"])
+                talk.say("piece", memoryview(piece)[start : start + wire.CHUNK_BYTES])
+                credit -= 1
+        talk.say("whole")
+        while (reply := talk.hear(meanwhile)[0]).kind != "end":
+            pass
+        return reply.body
+    except BaseException:
+        talk.close()
+        raise
+
+
+def _take(value: dict[str, Any], parts: list[Any]) -> None:
+    """Put what came into its box. What belongs to nobody is dropped."""
+    body = value["ropeway"]
+    box = _boxes.get(str(body.get("id"))) if isinstance(body, dict) else None
+    if box is None:
+        return
     if body.get("v") != wire.PROTOCOL:
         raise ProtocolError(
             f"Home speaks version {body.get('v')!r} of Ropeway's protocol, "
             f"this kernel {wire.PROTOCOL}.",
             hint="Restart the kernel: it then gets the version of the workspace.",
         )
-    return wire.from_json(wire.Reply, body), list(message["buffers"])
+    box.put(wire.from_json(wire.Reply, body), parts)
 
 
-def _send(kernel: Any, request: wire.Request) -> None:
-    kernel.session.send(
-        kernel.iopub_socket,
-        wire.REQUEST_TYPE,
-        wire.to_json(request),
-        parent=kernel.get_parent("shell"),
-    )
+stdin.hand("ropeway", _take)
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    # In short waits: a thread that waits for a lock for long cannot be interrupted everywhere.
-    while not _turn.acquire(timeout=_LOOK_MS / 1000):
-        pass
-    try:
-        yield
-    finally:
-        _turn.release()
-
-
-def _kernel() -> Any:
+def kernel() -> Any:
     """This process's ipykernel. Raises `HomeUnreachable` in any other Python."""
     import sys
 
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    kernel = getattr(shell, "kernel", None)
-    if kernel is None or getattr(kernel, "stdin_socket", None) is None:
+    found = getattr(shell, "kernel", None)
+    if found is None or getattr(found, "stdin_socket", None) is None:
         raise HomeUnreachable(
             "This Python is no notebook kernel, so it has no road to home.",
             hint="Run it in a notebook that a workspace opened, or use `ropeway data query`.",
         )
-    return kernel
+    return found
 
 
 def _silent(spoke_before: bool) -> HomeUnreachable:
@@ -169,7 +292,3 @@ def _silent(spoke_before: bool) -> HomeUnreachable:
         hint="Data at home is reached from notebooks that a Ropeway workspace opened; check "
         "that the workspace runs and is connected to this runtime.",
     )
-
-
-def _ignore(_: int) -> None:
-    """Progress that nobody looks at."""

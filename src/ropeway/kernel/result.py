@@ -1,4 +1,4 @@
-"""What `rw.sql` gives: a result that crossed, as a table of whichever library is here."""
+"""What `rw.sql` gives: a result that crosses, as a table of whichever library is here."""
 
 from __future__ import annotations
 
@@ -8,28 +8,38 @@ from html import escape
 from typing import Any
 
 from ropeway import wire
-from ropeway.errors import MissingPackage
+from ropeway.errors import BadInput, MissingPackage
+from ropeway.kernel import arrow
+from ropeway.kernel.arrow import package, plain
+from ropeway.kernel.incoming import Incoming
+from ropeway.kernel.preview import Preview
+from ropeway.kernel.progress import Progress
 from ropeway.kernel.words import bytes_text, rows_text
 
 
 class Result:
-    """The rows of one query, already here.
+    """The rows of one query: here already, or, of a large result, its beginning.
 
-    `.df()` is a pandas DataFrame, `.pl()` a Polars one, `.arrow()` an Arrow table. Iterating
-    gives each row as a tuple; `len()` counts the rows; `.columns` are their names. pyarrow,
-    pandas and polars are imported only when asked for.
+    `.df()` is a pandas DataFrame, `.pl()` a Polars one, `.arrow()` an Arrow table; they bring the
+    rest, and so does `len()`, which counts the rows. `.batches()` takes the rows bit by bit, in
+    little memory. Iterating gives each row as a tuple; `.columns` are their names. pyarrow,
+    pandas, polars, NumPy and torch are imported only when asked for.
     """
 
-    def __init__(self, summary: wire.Summary, buffers: list[Any], road: str = "in-band") -> None:
-        self.summary = summary
-        self._road = road
-        self._buffers = buffers
+    def __init__(self, incoming: Incoming) -> None:
+        self._incoming = incoming
         self._table: Any = None
+        self._passed = False
+
+    @property
+    def summary(self) -> wire.Summary:
+        """What home says of the query: rows, bytes, seconds. Brings the rest of the rows."""
+        return self._incoming.summary()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
-        return tuple(column.name for column in self.summary.columns)
+        return tuple(column.name for column in self._preview().columns)
 
     def __len__(self) -> int:
         return self.summary.rows
@@ -39,16 +49,31 @@ class Result:
         for batch in self.arrow().to_batches():
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
+    def batches(self) -> Iterator[Any]:
+        """The rows as `pyarrow.RecordBatch`es, as they come from home; in one pass.
+
+        What was given is let go, so that a result may be larger than memory. The query goes on at
+        home while they are taken, and stops when the loop is left. `HUGEINT` stays a decimal.
+        """
+        pa = package("pyarrow")
+        if self._table is not None:
+            return iter(self._table.to_batches())
+        self._pass()
+        return self._batches(pa)
+
     def arrow(self) -> Any:
         """A `pyarrow.Table` with the query's own types. Raises `MissingPackage`.
 
         Only `HUGEINT`, the type of a sum of whole numbers, becomes int64 where every value fits.
         """
         if self._table is None:
-            pa = _package("pyarrow")
-            with pa.ipc.open_stream(pa.py_buffer(b"".join(self._buffers))) as reader:
-                self._table = _plain(pa, reader.read_all(), self._whole())
-            self._buffers = []
+            pa = package("pyarrow")
+            self._pass()
+            with Progress() as progress:
+                with arrow.opened(pa, self._incoming, progress) as reader:
+                    table = reader.read_all()
+                progress.rows = self._incoming.summary().rows
+            self._table = plain(pa, table, self._whole())
         return self._table
 
     def df(self) -> Any:
@@ -57,137 +82,93 @@ class Result:
         Decimals become float64 and dates become timestamps, which pandas computes with;
         `.arrow()` keeps both as they are.
         """
-        pa, _ = _package("pyarrow"), _package("pandas")
-        return _without_decimals(pa, self.arrow()).to_pandas(date_as_object=False)
+        pa, _ = package("pyarrow"), package("pandas")
+        table = arrow.without_decimals(pa, self.arrow())
+        return table.to_pandas(memory_pool=arrow.pool(pa), date_as_object=False)
 
     def pl(self) -> Any:
         """A Polars DataFrame; needs no pyarrow. Raises `MissingPackage`."""
-        polars = _package("polars")
+        polars = package("polars")
         try:
             return polars.from_arrow(self.arrow())
         except MissingPackage:
-            frame = polars.read_ipc_stream(io.BytesIO(b"".join(self._buffers)))
-        frame = frame.with_columns(polars.selectors.categorical().cast(polars.String))
-        for name in self._whole():
-            numbers = frame[name].cast(polars.Int64, strict=False)
-            if numbers.null_count() == frame[name].null_count():
-                frame = frame.with_columns(numbers)
-        return frame
+            self._incoming.summary()
+            data = io.BytesIO(b"".join(self._incoming.pieces))
+            return arrow.polars_frame(polars, data, self._whole())
 
-    def _whole(self) -> set[str]:
-        """The columns of 128-bit whole numbers, which Arrow can only carry as decimals."""
-        return {column.name for column in self.summary.columns if column.type == "HUGEINT"}
+    def to_numpy(self, by_column: bool = False) -> Any:
+        """A NumPy array of rows and columns; with `by_column` a dict of one array a column.
+
+        Columns of numbers and booleans only; a NULL becomes nan. Raises `BadInput` for others.
+        """
+        numpy, pa = package("numpy"), package("pyarrow")
+        columns = arrow.arrays(pa, self.arrow())
+        return columns if by_column else numpy.column_stack(list(columns.values()))
+
+    def to_torch(self, by_column: bool = False) -> Any:
+        """As `to_numpy`, in tensors of torch."""
+        torch, numpy = package("torch"), package("numpy")
+        found = self.to_numpy(by_column)
+        if not by_column:
+            return torch.from_numpy(arrow.for_torch(numpy, "result", found))
+        tensor = {name: arrow.for_torch(numpy, name, each) for name, each in found.items()}
+        return {name: torch.from_numpy(each) for name, each in tensor.items()}
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Arrow's own interface between libraries: `polars.DataFrame(result)` works."""
         return self.arrow().__arrow_c_stream__(requested_schema)
 
     def __repr__(self) -> str:
-        rows = [self.columns, *self.summary.preview]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) for r in rows]
-        if len(self) > len(self.summary.preview):
-            lines.append("…")
-        return "\n".join([*(line.rstrip() for line in lines), self._footer()])
+        return f"{self._preview().text()}\n{self._footer()}"
 
     def _repr_html_(self) -> str:
-        head = "".join(
-            f'<th title="{escape(column.type)}">{escape(column.name)}</th>'
-            for column in self.summary.columns
-        )
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row) + "</tr>"
-            for row in self.summary.preview
-        )
-        if len(self) > len(self.summary.preview):
-            rows += f'<tr><td colspan="{len(self.columns)}">…</td></tr>'
-        return (
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-            f'<p><small title="by the {escape(self._road)} road">{self._footer()}</small></p>'
-        )
+        road = escape(self._incoming.road)
+        footer = f'<p><small title="by the {road} road">{self._footer()}</small></p>'
+        return self._preview().html() + footer
+
+    def _batches(self, pa: Any) -> Iterator[Any]:
+        try:
+            with Progress() as progress:
+                progress.rows = 0
+                with arrow.opened(pa, self._incoming, progress) as reader:
+                    for batch in reader:
+                        progress.rows += batch.num_rows
+                        yield plain(pa, batch, set())
+                self._incoming.summary()  # raises when the end was none
+        finally:
+            self._incoming.close()
+
+    def _pass(self) -> None:
+        """The bytes are read once."""
+        if self._passed:
+            raise BadInput(
+                "The rows of this result were taken already, by .batches() or a call that failed.",
+                hint="Ask again with rw.sql; .arrow() keeps the rows for as often as you like.",
+            )
+        self._passed = True
+
+    def _whole(self) -> set[str]:
+        """The columns of 128-bit whole numbers, which Arrow can only carry as decimals."""
+        return {column.name for column in self.summary.columns if column.type == "HUGEINT"}
+
+    def _preview(self) -> Preview:
+        """The first rows; of a result that is not whole, from what is here."""
+        self._incoming.read_ahead()
+        if not self._incoming.is_whole and not self._passed:
+            found = Preview.of_pieces(self._incoming.pieces)
+            if found is not None:
+                return found
+        told = self.summary
+        return Preview(told.columns, told.preview, more=told.rows > len(told.preview))
 
     def _footer(self) -> str:
+        if not self._incoming.is_whole:
+            size = bytes_text(self._incoming.size)
+            return f"{size} are here, the rest stays at home until you take it: .batches(), .df()"
         told = self.summary
-        return " · ".join(
-            (
-                rows_text(told.rows),
-                f"{bytes_text(told.bytes_scanned)} scanned",
-                f"{bytes_text(told.bytes_sent)} crossed",
-                f"{told.seconds:.2f} s",
-            )
-        )
-
-
-class DatasetList(list[wire.Dataset]):
-    """The datasets at home, as a list that shows itself as a table."""
-
-    def __repr__(self) -> str:
-        return "\n".join(f"{each.name}: {_described(each)}" for each in self) or _NONE
-
-    def _repr_html_(self) -> str:
-        if not self:
-            return f"<p>{escape(_NONE)}</p>"
-        rows = "".join(
-            f"<tr><td>{escape(each.name)}</td><td>{escape(_described(each))}</td></tr>"
-            for each in self
-        )
-        head = "<thead><tr><th>dataset</th><th>columns</th></tr></thead>"
-        return f"<table>{head}<tbody>{rows}</tbody></table>"
-
-
-_NONE = "No dataset was added at home yet: ropeway data add NAME SOURCE."
-
-
-def _described(dataset: wire.Dataset) -> str:
-    return dataset.error or ", ".join(f"{c.name} {c.type}" for c in dataset.columns)
-
-
-def _plain(pa: Any, table: Any, whole: set[str]) -> Any:
-    """The query's own types: texts for the dictionaries that only saved bytes on the way."""
-    for index, field in enumerate(table.schema):
-        column = table.column(index)
-        if pa.types.is_dictionary(field.type):
-            chunks = [chunk.dictionary_decode() for chunk in column.chunks]
-            column = pa.chunked_array(chunks, type=field.type.value_type)
-        elif field.name in whole and pa.types.is_decimal(field.type):
-            column = _int64(pa, column)
-        table = _with(pa, table, index, column)
-    return table
-
-
-def _without_decimals(pa: Any, table: Any) -> Any:
-    for index, field in enumerate(table.schema):
-        if pa.types.is_decimal(field.type):
-            table = _with(pa, table, index, table.column(index).cast(pa.float64()))
-    return table
-
-
-def _with(pa: Any, table: Any, index: int, column: Any) -> Any:
-    """The table with another column in that place, where it is another."""
-    field = table.schema.field(index)
-    if column.type == field.type:
-        return table
-    return table.set_column(index, pa.field(field.name, column.type), column)
-
-
-def _int64(pa: Any, column: Any) -> Any:
-    try:
-        return column.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return column
-
-
-def _package(name: str) -> Any:
-    from importlib import import_module
-
-    try:
-        package = import_module(name)
-        if name == "pyarrow":
-            import_module("pyarrow.ipc")
-        return package
-    except ImportError as error:
-        raise MissingPackage(
-            f"This needs the package {name}, which is not in this kernel's environment.",
-            hint=f"Run in a cell: %pip install {name}",
-            package=name,
-        ) from error
+        if self._incoming.was_kept:
+            return f"{rows_text(told.rows)} · unchanged at home, nothing crossed"
+        # Home does not say what it read where that would tell of hidden rows.
+        scanned = [f"{bytes_text(told.bytes_scanned)} scanned"] if told.bytes_scanned else []
+        crossed = f"{bytes_text(told.bytes_sent)} crossed"
+        return " · ".join((rows_text(told.rows), *scanned, crossed, f"{told.seconds:.2f} s"))

@@ -7,18 +7,34 @@ answers, data takes the direct road; else the in-band one, which needs nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from ropeway.kernel import inband
-from ropeway.kernel.direct import CONNECT, Direct, NoRoad
+from ropeway.kernel import aside, inband
+from ropeway.kernel.answer import Answer, Meanwhile, ignore
+from ropeway.kernel.direct import ANSWER, Direct, NoRoad
+from ropeway.kernel.line import PIECE
 
 REST = 30.0
 """Seconds for which a road that failed is not tried again."""
 
 DIRECT = "direct"
 IN_BAND = "in-band"
+
+T = TypeVar("T")
+
+__all__ = ["PIECE", "Road", "Taken", "datasets", "give", "offer", "put", "query", "road", "take"]
+
+
+class Taken(Protocol):
+    """A value that comes; each road gives one."""
+
+    def readinto(self, view: Any) -> int:
+        """Write what came into `view`; how many bytes, 0 at the end. Raises `HomeUnreachable`."""
+
+    def close(self) -> None:
+        """Take no more of it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +64,7 @@ def road() -> Road:
     offered = _usable()
     if offered is None:
         return Road(IN_BAND)
-    if not offered.answers(CONNECT):
+    if not offered.answers(ANSWER):
         _failed(offered)
         return Road(IN_BAND)
     return Road(DIRECT, offered.url)
@@ -67,26 +83,68 @@ def offered() -> str:
     return _offered.url if _offered is not None else ""
 
 
-def ask(
-    op: str,
-    sql: str = "",
-    params: dict[str, Any] | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> tuple[dict[str, Any], list[Any], Road]:
-    """Put one request to home: what `inband.ask` gives, and the road that it took.
+def query(
+    sql: str, params: dict[str, Any], etag: str = "", meanwhile: Meanwhile = ignore
+) -> Answer:
+    """Put a query to home; returns when its first rows are ready. Raises as `inband.query`.
 
-    A direct road that fails before the answer began is left for the in-band one; one that breaks
-    in the middle raises `HomeUnreachable`, as in-band.
+    `etag` names the answer that is here already. A direct road that fails before the answer began
+    is left for the in-band one; one that breaks in the middle raises `HomeUnreachable`, as in-band.
     """
+
+    def by_direct(direct: Direct) -> Answer:
+        return direct.query(sql, params, etag, meanwhile)
+
+    return _first(by_direct, lambda: inband.query(sql, params, etag, meanwhile))
+
+
+def put(name: str, if_exists: str, stream: Iterator[bytes], meanwhile: Meanwhile) -> dict[str, Any]:
+    """Send a table home; its `Receipt` as JSON. Raises as `query`."""
+
+    def by_direct(direct: Direct) -> dict[str, Any]:
+        return direct.put(name, if_exists, stream, meanwhile)
+
+    return _first(by_direct, lambda: inband.put(name, if_exists, stream, meanwhile))
+
+
+def datasets() -> dict[str, Any]:
+    """`{"datasets": [Dataset...]}`. Raises as `query`."""
+    return _first(lambda direct: direct.datasets(ignore), lambda: inband.datasets(ignore))
+
+
+def give(number: str, kind: str, stream: Iterator[Any], meanwhile: Meanwhile) -> None:
+    """Send the value of a crossing; returns once its receiver has it. Raises as `query`."""
+
+    def by_direct(direct: Direct) -> None:
+        direct.send_value(number, kind, stream, meanwhile)
+
+    _first(by_direct, lambda: inband.give(number, kind, stream, meanwhile))
+
+
+def take(number: str, meanwhile: Meanwhile) -> Taken:
+    """The value of a crossing as it comes. Raises as `query`."""
+
+    def by_direct(direct: Direct) -> Taken:
+        return direct.take_value(number, meanwhile)
+
+    return _first(by_direct, lambda: inband.Taken(number, meanwhile))
+
+
+def artefacts(question: bytes) -> bytes:
+    """The answer to a question of `ropeway.artefacts`; any thread may ask. Raises as `query`."""
+    return _first(
+        lambda direct: direct.artefacts(question), lambda: aside.ask("artefacts", question)
+    )
+
+
+def _first(by_direct: Callable[[Direct], T], by_in_band: Callable[[], T]) -> T:
     direct = _usable()
     if direct is not None:
         try:
-            body, buffers = direct.ask(op, sql, params or {}, progress or _ignore)
-            return body, buffers, Road(DIRECT, direct.url)
+            return by_direct(direct)
         except NoRoad:
             _failed(direct)
-    body, buffers = inband.ask(op, sql, params, progress)
-    return body, buffers, Road(IN_BAND)
+    return by_in_band()
 
 
 def _usable() -> Direct | None:
@@ -97,7 +155,3 @@ def _failed(direct: Direct) -> None:
     global _again
     if direct is _offered:  # not one that was offered meanwhile
         _again = time.monotonic() + REST
-
-
-def _ignore(_: int) -> None:
-    """Progress that nobody looks at."""

@@ -11,32 +11,48 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ropeway import wire
+from ropeway.kernel.accelerators import nvidia
+from ropeway.kernel.accelerators.device import Device, Driver
+from ropeway.kernel.processes import Processes
 
 REQUEST = "ropeway_usage_request"
 REPLY = "ropeway_usage_reply"
 
-_GPU_FIELDS = "name,memory.used,memory.total,utilization.gpu"
-_GPU_PATIENCE = 3.0
-_GPU_FRESH = 4.0
+_GPU_FRESH = 2.0
 
-_gpus_seen: tuple[float, tuple[wire.Gpu, ...]] | None = None
+_driver_seen: tuple[float, Driver] | None = None
 
 
-def usage(folder: Path) -> wire.Usage:
-    """RAM, the disk of `folder`, and GPUs. Limits of a container count as the machine's."""
+def usage(folder: Path, kernels: Mapping[str, int] = MappingProxyType({})) -> wire.Usage:
+    """RAM, the disk of `folder`, GPUs, and what `kernels` (ids with their process) hold of it.
+
+    Limits of a container count as the machine's.
+    """
     disk = _guarded(lambda: _disk(folder))
-    return wire.Usage(_guarded(_ram), disk, _guarded(_gpus) or ())
+    driver = _driver()
+    gpus = tuple(gpu for device in driver.devices if (gpu := _gpu(device)))
+    held = _guarded(lambda: _held(kernels, driver)) if kernels else None
+    return wire.Usage(ram(), disk, gpus, held or ())
+
+
+def ram() -> wire.Amount | None:
+    """The machine's memory, or what a container may use of it."""
+    found: wire.Amount | None = _guarded(_ram)
+    return found
 
 
 def install(kernel: Any) -> None:
     """Teach an ipykernel to answer `ropeway_usage_request` on its control channel."""
 
     def answer(stream: Any, ident: Any, parent: Any) -> None:
-        content = {"status": "ok", **wire.to_json(usage(Path.cwd()))}
+        found = usage(Path.cwd(), {"": os.getpid()})  # who asks knows its id
+        content = {"status": "ok", **wire.to_json(found)}
         kernel.session.send(stream, REPLY, content, parent, ident)
 
     kernel.control_handlers[REQUEST] = answer
@@ -121,31 +137,31 @@ def _ram_of_a_mac() -> wire.Amount:
     return wire.Amount(max(0, total - free * page), total)
 
 
-def _gpus() -> tuple[wire.Gpu, ...]:
-    global _gpus_seen
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return ()
+def _driver() -> Driver:
+    global _driver_seen
     now = time.monotonic()
-    if _gpus_seen is None or now - _gpus_seen[0] > _GPU_FRESH:
-        said = subprocess.run(
-            [program, f"--query-gpu={_GPU_FIELDS}", "--format=csv,noheader,nounits"],
-            capture_output=True,
-            text=True,
-            timeout=_GPU_PATIENCE,
-            check=True,
-        ).stdout
-        _gpus_seen = (now, parse_gpus(said))
-    return _gpus_seen[1]
+    if _driver_seen is None or now - _driver_seen[0] > _GPU_FRESH:
+        _driver_seen = (now, nvidia.driver(details=False))
+    return _driver_seen[1]
 
 
-def parse_gpus(text: str) -> tuple[wire.Gpu, ...]:
-    """The lines of `nvidia-smi` as GPUs; one whose memory is not told is left out."""
+def _gpu(device: Device) -> wire.Gpu | None:
+    """None where the driver does not tell its memory."""
+    if device.memory_total is None or device.memory_free is None:
+        return None
+    used = device.memory_total - device.memory_free
+    return wire.Gpu(device.name, used, device.memory_total, device.busy)
+
+
+def _held(kernels: Mapping[str, int], driver: Driver) -> tuple[wire.KernelUsage, ...]:
+    processes = Processes.now()
+    # A driver outside of a container counts processes in its own way.
+    told = bool(driver.devices) and all(
+        each.pid in processes and each.memory is not None for each in driver.holders
+    )
     found = []
-    for line in text.splitlines():
-        parts = [part.strip() for part in line.rsplit(",", 3)]
-        if len(parts) != 4 or not (parts[1].isdigit() and parts[2].isdigit()):
-            continue
-        busy = int(parts[3]) / 100 if parts[3].isdigit() else None
-        found.append(wire.Gpu(parts[0], int(parts[1]) << 20, int(parts[2]) << 20, busy))
+    for kernel, pid in kernels.items():
+        if family := processes.family(pid):
+            held = [each.memory or 0 for each in driver.holders if each.pid in family.pids]
+            found.append(wire.KernelUsage(kernel, family.memory, sum(held) if told else None))
     return tuple(found)

@@ -1,6 +1,19 @@
-"""Amounts as people read them."""
+"""Amounts as people read and write them."""
 
 from __future__ import annotations
+
+import re
+
+_AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([kMGT])(i?)B", re.IGNORECASE)
+
+
+def bytes_of(text: str) -> int | None:
+    """The bytes that `8GB` (10⁹ each) or `8 GiB` (2³⁰) mean; None for what is no amount."""
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None:
+        return None
+    base = 1024 if found[3] else 1000
+    return int(float(found[1]) * base ** (1 + "kmgt".index(found[2].lower()))) or None
 
 
 def bytes_text(count: int) -> str:
@@ -19,3 +32,8 @@ def bytes_text(count: int) -> str:
 def rows_text(count: int) -> str:
     """`1 row`, `1,234 rows`."""
     return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def files_text(count: int) -> str:
+    """`1 file`, `1,234 files`."""
+    return "1 file" if count == 1 else f"{count:,} files"

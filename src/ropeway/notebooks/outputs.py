@@ -10,55 +10,37 @@ Source: Jupyter's messaging specification 5.4; `OutputAreaModel` of `@jupyterlab
 from __future__ import annotations
 
 import copy
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-SHOWN_CHARACTERS = 10_000_000
-"""Characters of one stream output that a notebook holds; its middle is left out beyond them."""
-
-SHOWN_OUTPUTS = 10_000
-"""Outputs of one cell that a notebook holds; later ones are counted."""
+LONGEST_LINE = 100_000
+"""A longer line ends there: nothing overwrites its beginning any more."""
 
 _DISPLAYS = ("display_data", "execute_result", "update_display_data")
 
 
 class Text:
-    """A stream's text as a terminal shows it: `\\r` and `\\b` move back, what follows overwrites.
+    """A text as a terminal shows it: `\\r` and `\\b` move back, what follows overwrites."""
 
-    Beyond `most` characters the middle is left out: the beginning says what it was, the end how it
-    goes.
-    """
-
-    def __init__(self, most: int = SHOWN_CHARACTERS) -> None:
-        self._half = most // 2
-        self._head: list[str] = []
-        self._head_size = 0
-        self._tail: deque[str] = deque()
-        self._tail_size = 0
-        self._left_out = 0
-        self._line = ""
-        self._cursor = 0
+    def __init__(self) -> None:
+        self._finished: list[str] = []
+        self.line = ""
+        self.cursor = 0
 
     def write(self, text: str) -> None:
         """Take what the stream says next."""
         lines = text.split("\n")
         for line in lines[:-1]:
             self._write_line(line)
-            self._finish(self._line + "\n")
-            self._line, self._cursor = "", 0
+            self._finish(self.line + "\n")
         self._write_line(lines[-1])
-        if len(self._line) > self._half:  # one endless line
-            self._finish(self._line)
-            self._line, self._cursor = "", 0
+        if len(self.line) > LONGEST_LINE:
+            self._finish(self.line)
 
     @property
     def shown(self) -> str:
         """The text."""
-        note = ""
-        if self._left_out:
-            note = f"\n[… {self._left_out:,} characters are left out here …]\n"
-        return "".join((*self._head, note, *self._tail, self._line))
+        return "".join((*self._finished, self.line))
 
     def _write_line(self, text: str) -> None:
         if "\r" not in text and "\b" not in text:
@@ -72,44 +54,47 @@ class Text:
             self._put(piece)
             piece = ""
             if character == "\r":
-                self._cursor = 0
-            elif self._cursor:
-                self._line = self._line[: self._cursor - 1] + self._line[self._cursor :]
-                self._cursor -= 1
+                self.cursor = 0
+            elif self.cursor:
+                self.line = self.line[: self.cursor - 1] + self.line[self.cursor :]
+                self.cursor -= 1
         self._put(piece)
 
     def _put(self, text: str) -> None:
-        end = self._cursor + len(text)
-        self._line = self._line[: self._cursor] + text + self._line[end:]
-        self._cursor = end
+        if self.cursor == len(self.line):  # nearly always
+            self.line += text
+            self.cursor += len(text)
+            return
+        end = self.cursor + len(text)
+        self.line = self.line[: self.cursor] + text + self.line[end:]
+        self.cursor = end
 
     def _finish(self, text: str) -> None:
-        if not self._tail and self._head_size + len(text) <= self._half:
-            self._head.append(text)
-            self._head_size += len(text)
-            return
-        self._tail.append(text[-self._half :])
-        self._left_out += max(0, len(text) - self._half)
-        self._tail_size += len(self._tail[-1])
-        while self._tail_size > self._half and len(self._tail) > 1:
-            gone = len(self._tail.popleft())
-            self._tail_size -= gone
-            self._left_out += gone
+        self._finished.append(text)
+        self.line, self.cursor = "", 0
+
+
+def without_overwritten(text: str) -> str:
+    """The text without what its carriage returns overwrite, whatever stood in the line before."""
+    first, returned, rest = text.partition("\r")
+    if not returned or "\b" in text:
+        return text
+    after = Text()
+    after.write(rest)
+    back = f"\r{after.line[: after.cursor]}" if after.cursor < len(after.line) else ""
+    return f"{first}\r{after.shown}{back}"
 
 
 class Outputs:
-    """The outputs of one run. `feed` it the run's messages in order."""
+    """The outputs of one run. `feed` it what its window (`notebooks.window`) lets through."""
 
-    def __init__(self, most: int = SHOWN_OUTPUTS, most_text: int = SHOWN_CHARACTERS) -> None:
+    def __init__(self) -> None:
         self.count: int | None = None
         """The number in the cell's brackets, once it is known."""
         self._outputs: list[dict[str, Any]] = []
         self._texts: dict[int, Text] = {}
         self._displays: dict[str, list[int]] = {}
         self._clear_next = False
-        self._left_out = 0
-        self._most = most
-        self._most_text = most_text
 
     def feed(self, kind: str, content: Mapping[str, Any]) -> None:
         """Take a message by its type and content; those that show nothing change nothing."""
@@ -126,9 +111,11 @@ class Outputs:
             self._before_output()
             fields = {key: content.get(key, "") for key in ("ename", "evalue")}
             trace = list(content.get("traceback") or [])
-            self._add({"output_type": "error", **fields, "traceback": trace})
+            self._outputs.append({"output_type": "error", **fields, "traceback": trace})
         elif kind in _DISPLAYS:
             self._display(kind, content)
+        elif kind == "execute_reply":
+            self._page(content)
 
     def to_json(self) -> list[dict[str, Any]]:
         """The outputs as a notebook of format 4 holds them."""
@@ -136,9 +123,6 @@ class Outputs:
             {**output, "text": self._texts[index].shown} if index in self._texts else output
             for index, output in enumerate(self._outputs)
         ]
-        if self._left_out:
-            text = f"[… {self._left_out:,} more outputs are left out here …]\n"
-            shown.append({"output_type": "stream", "name": "stderr", "text": text})
         return copy.deepcopy(shown)
 
     def _display(self, kind: str, content: Mapping[str, Any]) -> None:
@@ -153,24 +137,23 @@ class Outputs:
         output: dict[str, Any] = {"output_type": kind, **shown}
         if kind == "execute_result":
             output["execution_count"] = content.get("execution_count")
-        if self._add(output) and display:
+        self._outputs.append(output)
+        if display:
             self._displays.setdefault(display, []).append(len(self._outputs) - 1)
+
+    def _page(self, reply: Mapping[str, Any]) -> None:
+        """What a pager would show (`obj?`): its first page is a display."""
+        pages = [each for each in reply.get("payload") or () if each.get("source") == "page"]
+        if pages and reply.get("status") == "ok":
+            self._display("display_data", {"data": pages[0].get("data")})
 
     def _stream(self, name: str, text: str) -> None:
         last = len(self._outputs) - 1
         if last < 0 or last not in self._texts or self._outputs[last]["name"] != name:
-            if not self._add({"output_type": "stream", "name": name, "text": ""}):
-                return
+            self._outputs.append({"output_type": "stream", "name": name, "text": ""})
             last += 1
-            self._texts[last] = Text(self._most_text)
+            self._texts[last] = Text()
         self._texts[last].write(text)
-
-    def _add(self, output: dict[str, Any]) -> bool:
-        if len(self._outputs) >= self._most:
-            self._left_out += 1
-            return False
-        self._outputs.append(output)
-        return True
 
     def _before_output(self) -> None:
         if self._clear_next:
@@ -181,7 +164,6 @@ class Outputs:
         self._texts.clear()
         self._displays.clear()
         self._clear_next = False
-        self._left_out = 0
 
 
 def _display_id(content: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_server.serverapp import ServerApp
 from traitlets.config import Config as TraitletsConfig
@@ -23,6 +23,12 @@ from ropeway.logs import hide_tokens
 from ropeway.runtime.home_links import HomeLinks
 from ropeway.runtime.idle import Idle
 from ropeway.runtime.port import check_port, free_port
+
+if TYPE_CHECKING:
+    from ropeway.runtime.colab.mode import Colab
+
+_OTHER_PORTS = 20
+"""Ports that are tried where a free one is asked for and somebody else takes it first."""
 
 _LONGEST_FOLDER = 55
 """A socket's path holds 107 characters, and a kernel's name takes 50 of them."""
@@ -53,6 +59,9 @@ class RuntimeServer(ServerApp):
 
     home_links: HomeLinks
     """Set by the agent."""
+
+    stop_idle: Callable[[], float] = staticmethod(lambda: 0.0)
+    """Seconds without a running cell after which it ends by itself; 0: never."""
 
     def find_server_extensions(self) -> None:
         """Leave out what the environment's other packages would switch on."""
@@ -111,24 +120,33 @@ def serve(
     token: str = "",
     certificate: Certificate | None = None,
     idle: int = 0,
-    stop_idle: float = 0,
+    stop_idle: Callable[[], float] | None = None,
+    ended_idle: Callable[[float], None] = lambda seconds: None,
     started: Callable[[Listening], None],
     companion: Companion | None = None,
+    colab: Colab | None = None,
 ) -> None:
     """Run a runtime until it is stopped; `started` hears once it listens.
 
     With `idle` it also ends after so many seconds without kernels and without requests, with
-    `stop_idle` after so many in which no cell ran, whoever is connected (`idle.Idle`). Raises
-    `PortInUse`, and what the `companion` raises.
+    `stop_idle` after so many in which no cell ran, whoever is connected (`idle.Idle`), which
+    `ended_idle` then hears. `colab` lets Colab's page in. Raises `PortInUse`, and what the
+    `companion` raises.
     """
     token = token or secrets.token_hex(24)
     if not retries:
         check_port(host, port)
-    port = port or free_port(host)
+    if not port:
+        port, retries = free_port(host), max(retries, _OTHER_PORTS)
     made = runtime_config(root, host, port, token, retries, certificate)
     made.ServerApp.shutdown_no_activity_timeout = idle
+    if colab:
+        colab.configure(made, root)
     app: Any = RuntimeServer.instance(config=made)
+    app.stop_idle = stop_idle or app.stop_idle
     app.initialize(argv=[])
+    if colab:
+        colab.let_in(app)
     hide_tokens(app.log)
     scheme = "https" if certificate else "http"
     url = f"{scheme}://{_shown_host(host)}:{app.port}/"
@@ -139,7 +157,7 @@ def serve(
     app.io_loop.add_callback(started, listening)  # behind the callback that begins to listen
     app.io_loop.add_callback(running.begin, listening)
     if stop_idle:
-        app.io_loop.add_callback(running.end_when_idle, stop_idle)
+        app.io_loop.add_callback(running.end_when_idle, ended_idle)
     with tempfile.TemporaryDirectory(prefix="ropeway-") as folder:
         _let_kernels_use(folder, app)
         app.start()
@@ -168,14 +186,15 @@ class _Running:
             self.error = RopewayError(f"The link to home ended: {error!r}.")
             self._app.stop(from_signal=True)
 
-    async def end_when_idle(self, seconds: float) -> None:
+    async def end_when_idle(self, ended_idle: Callable[[float], None]) -> None:
         """End it once nobody has used it for so long."""
         app = self._app
 
-        def stop() -> None:
+        def stop(seconds: float) -> None:
+            ended_idle(seconds)
             app.io_loop.add_callback(self.leave)
 
-        await Idle(app.kernel_manager, seconds, stop, app.home_links.waiting).run()
+        await Idle(app.kernel_manager, app.stop_idle, stop, app.home_links.waiting).run()
 
     async def leave(self) -> None:
         """A signal came: end the companion, then the server."""

@@ -1,14 +1,17 @@
-"""`python -m ropeway.runtime.detached ACTION FOLDER IDLE`: a runtime that nobody waits for.
+"""A runtime that nobody waits for.
 
-Run on the lent machine by whoever came there, over SSH say. ACTION is
+`python -m ropeway.runtime.detached ACTION FOLDER IDLE STOP_IDLE`, run on the lent machine by
+whoever came there, over SSH say. ACTION is
 
 - `start`: start the runtime of FOLDER unless it runs;
-- `resume`: the same, unless somebody stopped it on purpose;
+- `resume`: the same, unless somebody stopped it on purpose or it ended by itself (STOP_IDLE);
 - `look`: start nothing;
 - `stop`: end it with its kernels.
 
-There is one runtime for each user and folder of a machine. The answer is one line on stdout,
-`ropeway: ` and JSON: `{"server": {"url", "token", "pid"}}`, `{"server": null}` where none runs, or
+It ends by itself after IDLE seconds without kernels and without anybody who asks, and after
+STOP_IDLE in which no cell ran; 0, or none, leaves what was asked before. There is one runtime for
+each user and folder of a machine. The answer is one line on stdout, `ropeway: ` and JSON:
+`{"server": {"url", "token", "pid"}}`, `{"server": null, "why"}` where none runs, or
 `{"error": {...}}`. The token stands there and in a private file, on no command line.
 """
 
@@ -27,6 +30,7 @@ import psutil
 
 from ropeway import config
 from ropeway.errors import BadInput, RopewayError
+from ropeway.runtime.auto_stop import AutoStop
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -36,7 +40,7 @@ _LOG_BYTES = 2_000_000
 class Detached:
     """The runtime of one folder, known by its state file."""
 
-    def __init__(self, folder: Path, idle: int) -> None:
+    def __init__(self, folder: Path, idle: int, stop_idle: float = 0) -> None:
         self.folder = folder.resolve()
         home = config.workspace_state_dir(self.folder)
         # Machines of a cluster often share their home folders.
@@ -44,17 +48,23 @@ class Detached:
         self._state = home / f"{name}.json"
         self._pid = home / f"{name}.pid"
         self._log = home / f"{name}.log"
-        self._stopped = home / f"{name}.stopped"
+        self._auto_stop = AutoStop(self._state)
         self._idle = idle
+        self._stop_idle = stop_idle
         self._lock = home
 
     def start(self, *, again: bool) -> dict[str, Any] | None:
         """Where it listens, started if need be; with `again` one that was stopped stays so."""
         with config.one_writer(self._lock):
-            if again and self._stopped.exists():
+            if again and self._auto_stop.why():
                 return None
-            self._stopped.unlink(missing_ok=True)
+            self._auto_stop.wanted()
+            self._auto_stop.ask(self._stop_idle)
             return self.server() or self._start()
+
+    def why(self) -> str:
+        """Why it does not run, as the rest of a sentence."""
+        return self._auto_stop.why() or "does not run"
 
     def server(self) -> dict[str, Any] | None:
         """Where it listens, if it lives."""
@@ -67,7 +77,7 @@ class Detached:
     def stop(self) -> None:
         """End it with its kernels, and remember that this was meant."""
         with config.one_writer(self._lock):
-            config.write_private(self._stopped, "")
+            self._auto_stop.stopped()
             process = self._known()
             if process is not None:
                 _end(process)
@@ -146,26 +156,29 @@ def _end(process: psutil.Process) -> None:
 def main(arguments: list[str]) -> None:
     """Do what was asked and say what came of it."""
     action, folder, idle = arguments[0], Path(arguments[1]).expanduser(), int(arguments[2])
+    stop_idle = float(arguments[3]) if len(arguments) > 3 else 0.0
     try:
-        answer: dict[str, Any] = {"server": _answer(action, folder, idle)}
+        answer = _answer(action, folder, idle, stop_idle)
     except RopewayError as error:
         answer = {"error": error.to_json()}
     sys.stdout.write(f"ropeway: {json.dumps(answer)}\n")
 
 
-def _answer(action: str, folder: Path, idle: int) -> dict[str, Any] | None:
+def _answer(action: str, folder: Path, idle: int, stop_idle: float) -> dict[str, Any]:
     if not folder.is_dir():
         raise BadInput(
             f"There is no folder {folder} on that machine.",
             hint="Name one that exists there, or none: then it is your home folder.",
         )
-    runtime = Detached(folder, idle)
+    runtime = Detached(folder, idle, stop_idle)
+    server = None
     if action == "stop":
         runtime.stop()
-        return None
-    if action == "look":
-        return runtime.server()
-    return runtime.start(again=action == "resume")
+    elif action == "look":
+        server = runtime.server()
+    else:
+        server = runtime.start(again=action == "resume")
+    return {"server": server} if server else {"server": None, "why": runtime.why()}
 
 
 if __name__ == "__main__":

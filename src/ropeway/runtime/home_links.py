@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from jupyter_core.utils import ensure_async
+from jupyter_server._tz import utcnow
 from jupyter_server.auth.decorator import ws_authenticated
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
@@ -61,6 +62,8 @@ class HomeLinks:
         for key, link in self._links.items():
             if key not in over:
                 link.follow_kernel()
+                if link.unacknowledged:  # stock's culling would take the kernel for an idle one
+                    self.kernels.get_kernel(key[0]).last_activity = utcnow()
         if not self._links:
             self._looking.stop()
 

@@ -22,29 +22,35 @@ LONGEST_PAUSE = 30.0
 class Idle:
     """Ends kernels that were idle for so many `seconds`, and calls `stop` as long after the last.
 
-    `waiting` knows whether a kernel's home lacks something of it. `run` it beside the server.
+    `seconds` may change its mind (0: never), and counts from then on. `waiting` knows whether a
+    kernel's home lacks something of it. `run` it beside the server.
     """
 
     def __init__(
         self,
         kernels: Any,
-        seconds: float,
-        stop: Callable[[], None],
+        seconds: Callable[[], float],
+        stop: Callable[[float], None],
         waiting: Callable[[str], bool],
     ) -> None:
         self._kernels = kernels
         self._seconds = seconds
         self._stop = stop
         self._waiting = waiting
-        self._empty_since = time.monotonic()
+        self._longest = seconds()
+        self._asked_at = self._empty_since = time.monotonic()
 
     async def run(self) -> None:
         """Look now and then, until it is time to stop."""
-        while time.monotonic() - self._empty_since < self._seconds:
-            await asyncio.sleep(min(LONGEST_PAUSE, self._seconds / 5))
-            await self._look()
-        log.warning("nothing ran for %.0f s: this runtime ends", self._seconds)
-        self._stop()
+        while not self._longest or time.monotonic() - self._empty_since < self._longest:
+            await asyncio.sleep(min(LONGEST_PAUSE, self._longest / 5 or LONGEST_PAUSE))
+            if (seconds := self._seconds()) != self._longest:
+                self._longest = seconds
+                self._asked_at = self._empty_since = time.monotonic()
+            if self._longest:
+                await self._look()
+        log.warning("nothing ran for %.0f s: this runtime ends", self._longest)
+        self._stop(self._longest)
 
     async def _look(self) -> None:
         running = list(self._kernels.list_kernel_ids())
@@ -53,7 +59,7 @@ class Idle:
         for kernel in running:
             try:
                 idle = self._idle_seconds(kernel)
-                if idle >= self._seconds:
+                if idle >= self._longest:
                     log.warning("kernel %s was idle for %.0f s and is ended", kernel, idle)
                     await self._kernels.shutdown_kernel(kernel)
             except Exception as error:  # noqa: BLE001 (somebody else may have ended it meanwhile)
@@ -63,4 +69,5 @@ class Idle:
         manager = self._kernels.get_kernel(kernel)
         if manager.execution_state == "busy" or self._waiting(kernel):
             return 0.0
-        return float((utcnow() - manager.last_activity).total_seconds())
+        idle = float((utcnow() - manager.last_activity).total_seconds())
+        return min(idle, time.monotonic() - self._asked_at)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 
 from ropeway.errors import BadInput, PortInUse
+
+_NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 def check_exposed(host: str, *, tls: bool, insecure_http: bool) -> None:
@@ -36,11 +39,14 @@ def check_port(host: str, port: int) -> None:
     """Raise `PortInUse` when `port` cannot be listened on; port 0 always can."""
     if not port:
         return
-    with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for address in ("127.0.0.1", "::1") if host == "localhost" else (host,):
         try:
-            probe.bind((host, port))
+            with socket.socket(_family(address), socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((address, port))
         except OSError as error:
+            if error.errno in _NO_IPV6 and address != host:
+                continue
             raise PortInUse(
                 f"Port {port} on {host} cannot be used: {(error.strerror or '').lower()}.",
                 hint="Choose another with --port, or --port 0 for a free one.",

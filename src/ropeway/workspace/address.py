@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
 
 from ropeway.errors import BadInput
@@ -31,6 +32,10 @@ class Address:
     token: str
     fingerprint: str = ""
     """The only TLS certificate that is accepted there; empty: whichever is trusted here."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """What goes with every request; empty: `Authorization`, where there is a token."""
+    expires: float = inf
+    """When the token ends, as `time.time` counts."""
 
     @property
     def shown(self) -> str:

@@ -7,6 +7,7 @@ every fault becomes one of our errors.
 from __future__ import annotations
 
 import ssl
+import time
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -24,7 +25,7 @@ from ropeway.workspace.http import (
     send,
     unreachable,
 )
-from ropeway.workspace.offered import checked_usage, offered_kernels
+from ropeway.workspace.offered import checked_seconds, checked_usage, offered_kernels
 
 START_TIMEOUT = 90.0
 """Seconds a kernel may take to start or restart on its runtime."""
@@ -55,10 +56,15 @@ class RuntimeClient:
 
     @property
     def address(self) -> Address:
-        """Where the runtime is. Raises `Unreachable` while nobody knows."""
+        """Where the runtime is. Raises `Unreachable` while nobody knows, or has a token for it."""
         if self._address is None:
             raise Unreachable(
                 f"Runtime {self.name} has not been reached yet.",
+                hint="`ropeway runtimes` shows how all runtimes are.",
+            )
+        if time.time() >= self._address.expires:  # refused with it, a kernel would count as lost
+            raise Unreachable(
+                f"The token for runtime {self.name} has ended, and there is no new one yet.",
                 hint="`ropeway runtimes` shows how all runtimes are.",
             )
         return self._address
@@ -69,7 +75,9 @@ class RuntimeClient:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The header that carries the token, for REST and WebSocket alike."""
+        """The headers that carry the token, for REST and WebSocket alike."""
+        if self.address.headers:
+            return dict(self.address.headers)
         token = self.address.token
         return {"Authorization": f"token {token}"} if token else {}
 
@@ -162,6 +170,17 @@ class RuntimeClient:
         except (KernelGone, NotJupyter):
             return None
         return checked_usage(found)
+
+    async def stop_idle(self) -> float:
+        """Seconds without a running cell after which the runtime ends by itself, as it says.
+
+        0: never, or it does not say.
+        """
+        try:
+            body = await self._json("GET", "/ropeway/agent/idle")
+        except (KernelGone, NotJupyter):
+            return 0.0
+        return checked_seconds(body)
 
     async def picture(self, path: str) -> bytes:
         """A kernelspec's resource (a logo) by its path on the server."""

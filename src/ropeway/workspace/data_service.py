@@ -9,9 +9,10 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
@@ -20,11 +21,24 @@ from ropeway.data.grants import Grants
 from ropeway.errors import HomeUnreachable, ProtocolError, RopewayError
 from ropeway.workspace.process import Server, ServerProcess
 
-_QUIET = httpx.Timeout(10.0, read=None)
-"""A query may think as long as it likes before its first byte."""
+_QUIET = httpx.Timeout(10.0, read=None, write=None)
+"""A query may think as long as it likes before its first byte, and a put wait for its turn."""
 
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The beginning of an answer: its id, and its bytes as they come.
+
+    `etag` is its name, empty for none. What is `unchanged` has no bytes: the asker has them.
+    """
+
+    id: str
+    chunks: AsyncIterator[bytes]
+    etag: str = ""
+    unchanged: bool = False
 
 
 class DataService:
@@ -49,26 +63,94 @@ class DataService:
             timeout=_QUIET, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
         )
 
-    async def datasets(self) -> tuple[wire.Dataset, ...]:
-        """What was added at home. Raises `RopewayError`."""
-        body = await self._ask("GET", "/v1/datasets")
+    async def datasets(self, runtime_class: str = "here") -> tuple[wire.Dataset, ...]:
+        """What was added at home, as that class of runtime may see it. Raises `RopewayError`."""
+        body = await self._ask("GET", f"/v1/datasets?runtime_class={runtime_class}")
         return tuple(wire.from_json(wire.Dataset, each) for each in body["datasets"])
 
+    async def seen(self, name: str) -> tuple[wire.Seen, ...]:
+        """What each class of runtimes sees of a dataset. Raises `UnknownDataset`."""
+        body = await self._ask("GET", f"/v1/datasets/{quote(name, safe='')}")
+        return tuple(wire.from_json(wire.Seen, each) for each in body["seen"])
+
+    async def transfers(self) -> tuple[wire.Transfer, ...]:
+        """The queries that run and those that ended last, of all kernels, the newest first."""
+        body = await self._ask("GET", "/v1/queries")
+        return tuple(wire.from_json(wire.Transfer, each) for each in body["transfers"])
+
     @asynccontextmanager
-    async def query(self, query: wire.Query) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
-        """The query's id and the bytes of its Arrow IPC stream, as they come.
+    async def query(self, query: wire.Query) -> AsyncIterator[Answered]:
+        """The answer, an Arrow IPC stream as it comes.
 
         Entering raises `RopewayError` when the query may not run or fails before its first row;
         the iterator raises it when it fails later. Leaving the block early stops the query.
         """
-        response = await self._send("POST", "/v1/query", wire.to_json(query))
+        response = await self._send(
+            "POST", "/v1/query", json=wire.to_json(query), headers={"If-None-Match": query.etag}
+        )
+        try:
+            if response.status_code not in (200, 304):
+                raise _error(response.status_code, await response.aread())
+            number = response.headers.get("x-ropeway-query", "")
+            yield Answered(
+                number,
+                self._chunks(number, response),
+                response.headers.get("x-ropeway-etag", ""),
+                response.status_code == 304,
+            )
+        finally:
+            await asyncio.shield(response.aclose())
+
+    async def put(self, put: wire.Put, stream: AsyncIterator[bytes]) -> wire.Receipt:
+        """Keep a table, an Arrow IPC stream, at home. Raises `RopewayError`.
+
+        What `stream` raises is a cut: nothing is kept.
+        """
+        told = wire.to_json(put)
+        path = f"/v1/put/{quote(told.pop('name'), safe='')}?{urlencode(told)}"
+        await self._ask("GET", path)  # whether it may; and wakes it: a stream can be sent once
+        response = await self._send("POST", path, content=stream, timeout=_QUIET)
+        body = await response.aread()
+        if response.status_code != 200:
+            raise _error(response.status_code, body)
+        return wire.from_json(wire.Receipt, json.loads(body))
+
+    async def cross(self, crossing: wire.Crossing) -> None:
+        """Let a value pass between two kernels. Raises `RopewayError`."""
+        await self._ask("POST", "/v1/crossings", json=wire.to_json(crossing))
+
+    async def crossed(self, number: str) -> None:
+        """A crossing has ended, however it did."""
+        await self._ask("DELETE", f"/v1/crossings/{number}")
+
+    async def give(self, number: str, kernel: str, kind: str, stream: AsyncIterator[bytes]) -> None:
+        """Send a value for that kernel, which has no road of its own. Raises `RopewayError`."""
+        path = f"/v1/crossings/{number}?{urlencode({'kernel': kernel, 'type': kind})}"
+        response = await self._send("POST", path, content=stream, timeout=_QUIET)
+        body = await response.aread()
+        if response.status_code != 200:
+            raise _error(response.status_code, body)
+
+    @asynccontextmanager
+    async def take(self, number: str, kernel: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """A value for that kernel, as it comes. Raises `RopewayError`, the iterator as well."""
+        path = f"/v1/crossings/{number}?{urlencode({'kernel': kernel})}"
+        response = await self._send("GET", path)
         try:
             if response.status_code != 200:
                 raise _error(response.status_code, await response.aread())
-            number = response.headers.get("x-ropeway-query", "")
-            yield number, self._chunks(number, response)
+            yield _whole(response)
         finally:
             await asyncio.shield(response.aclose())
+
+    async def artefacts(self, asker: wire.Asker, question: bytes) -> bytes:
+        """The answer to a question about artefacts. Raises `RopewayError`."""
+        path = f"/v1/artefacts?{urlencode(wire.to_json(asker))}"
+        response = await self._send("POST", path, content=question)
+        answer = await response.aread()
+        if response.status_code != 200:
+            raise _error(response.status_code, answer)
+        return answer
 
     async def summary(self, number: str) -> wire.Summary:
         """What became of a query. Raises `NotFound`."""
@@ -116,8 +198,8 @@ class DataService:
         except RopewayError:
             return None
 
-    async def _ask(self, method: str, path: str) -> dict[str, Any]:
-        response = await self._send(method, path)
+    async def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        response = await self._send(method, path, **more)
         try:
             body = await response.aread()
         finally:
@@ -127,16 +209,12 @@ class DataService:
         found: dict[str, Any] = json.loads(body)
         return found
 
-    async def _send(self, method: str, path: str, body: Any = None) -> httpx.Response:
+    async def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
         """One request; when nobody listens any more, once again to a fresh process."""
         for attempt in (1, 2):
             address = await self._running()
-            request = self._client.build_request(
-                method,
-                address.url + path,
-                json=body,
-                headers={"Authorization": f"Bearer {address.token}"},
-            )
+            request = self._client.build_request(method, address.url + path, **more)
+            request.headers["Authorization"] = f"Bearer {address.token}"
             try:
                 response = await self._client.send(request, stream=True)
             except httpx.TransportError as error:
@@ -191,6 +269,14 @@ class DataService:
             return response.status_code == 200 and response.json().get("v") == wire.PROTOCOL
         except (httpx.HTTPError, ValueError):
             return False
+
+
+async def _whole(response: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.aiter_raw():
+            yield chunk
+    except httpx.HTTPError as error:
+        raise HomeUnreachable("The value did not come whole.") from error
 
 
 def _port(address: Server) -> int:

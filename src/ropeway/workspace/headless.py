@@ -7,7 +7,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,24 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from ropeway import config, wire
-from ropeway.errors import KernelGone, NotFound, RopewayError, Unreachable
+from ropeway.errors import KernelGone, RopewayError
 from ropeway.notebooks.portable import DEFAULT_KERNEL, wanted_kernel
 from ropeway.workspace.address import HERE
 from ropeway.workspace.home import Home
 from ropeway.workspace.provisioner import RuntimeProvisioner
-from ropeway.workspace.registry import Runtime
-from ropeway.workspace.specs import RuntimeSpecManager, local_name
+from ropeway.workspace.specs import RuntimeSpecManager
 
 READY_SECONDS = 120.0
+
+SETTLE_SECONDS = 600.0
+"""Seconds that the artefacts of a run may take to come home behind its last cell."""
+
+_FLUSH = """\
+import sys
+found = sys.modules.get("ropeway.kernel.checkpoint")
+for each in found.all_of_them() if found is not None else ():
+    each.flush()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +47,30 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a notebook's run ended: `failed` is the index of the cell that raised."""
+    """How a notebook's run ended: `failed` is the index of the cell that raised.
+
+    `busy`: its kernel is still at it. `behind`: why not all artefacts came home.
+    """
 
     failed: int | None = None
     error: str = ""
     interrupted: bool = False
+    busy: bool = False
+    behind: str = ""
 
 
 @asynccontextmanager
-async def serving_home(root: Path, *, runtime: str | None) -> AsyncIterator[Home]:
-    """The home at `root` for as long as the block runs.
+async def serving_home(
+    root: Path, *, runtime: str | None, notebook: Path | None = None
+) -> AsyncIterator[Home]:
+    """The home at `root` for as long as the block runs; what is asked there is asked by `notebook`.
 
     A workspace that serves the same folder lends its runtime `here`; else one is started when
     `runtime` asks for it, and ended with the block.
     """
     home = Home(root, config.load(root))
+    if notebook is not None and notebook.resolve().is_relative_to(home.root):
+        home.notebook = notebook.resolve().relative_to(home.root).as_posix()
     RuntimeProvisioner.serve(home)
     try:
         await home.start(with_here=runtime in (None, HERE))
@@ -60,33 +78,6 @@ async def serving_home(root: Path, *, runtime: str | None) -> AsyncIterator[Home
     finally:
         await home.aclose()
         RuntimeProvisioner.serve(None)
-
-
-async def choose_kernel(home: Home, runtime_name: str, wanted: str | None) -> wire.Kernel:
-    """The kernel of a runtime that a notebook wants, or the runtime's default one.
-
-    Raises `UnknownRuntime`, `Unreachable` or `NotFound`.
-    """
-    runtime = home.registry.get(runtime_name)
-    if runtime.state == "connecting":
-        await home.registry.look(runtime)
-    if runtime.state != "connected":
-        raise Unreachable(
-            f"Runtime {runtime.name} is {runtime.state}: {runtime.detail}",
-            hint="`ropeway runtimes` shows how all runtimes are.",
-        )
-    by_name = {kernel.name: kernel for kernel in runtime.kernels}
-    if wanted is None or wanted == DEFAULT_KERNEL:
-        found = by_name.get(local_name(runtime.name, DEFAULT_KERNEL)) or _default(runtime)
-    else:
-        found = by_name.get(local_name(runtime.name, wanted))
-    if found is None:
-        offered = ", ".join(sorted(by_name)) or "none"
-        raise NotFound(
-            f"Runtime {runtime.name} offers no kernel {wanted or DEFAULT_KERNEL}.",
-            hint=f"It offers: {offered}.",
-        )
-    return found
 
 
 def wanted_by(notebook: Any, on: str | None) -> tuple[str, str | None]:
@@ -117,42 +108,83 @@ async def run_notebook(
     progress: Progress,
     saved: Callable[[], None],
     *,
+    first: int = 0,
     timeout: float | None = None,
     allow_errors: bool = False,
 ) -> Outcome:
-    """Run every cell of a notebook, in place; `saved` is called after each.
+    """Run the cells of a notebook from the index `first` on, in place; `saved` is called after
+    each.
 
     Stops at the first cell that raises, unless `allow_errors`; an interrupt ends the cell that
-    runs and then the run. Raises `KernelGone` when the kernel dies.
+    runs and then the run. Returns once the artefacts that the cells wrote are at home. Raises
+    `KernelGone` when the kernel dies.
     """
     client = _Client(notebook, km=manager, timeout=timeout, allow_errors=allow_errors)
     client.printed = progress.printed
     client.reset_execution_trackers()
     async with _connected(manager) as client.kc, _interrupts(manager) as interrupted:
         await _note_language(client)
-        for index, cell in enumerate(notebook.cells):
-            if cell.cell_type != "code":
-                continue
-            progress.cell_started(index, cell.source)
-            outcome = await _run_cell(client, cell, index)
-            progress.cell_ended(index)
-            client.set_widgets_metadata()
-            saved()
-            if interrupted.is_set():
-                return Outcome(index, "interrupted", interrupted=True)
-            if outcome is not None:
-                return outcome
+        outcome = await _run_cells(client, progress, saved, interrupted, first)
+        python = client.nb.metadata.get("language_info", {}).get("name") == "python"
+        if outcome.busy or not python:
+            return outcome
+        return replace(outcome, behind=await _settle(client.kc))
+
+
+async def _run_cells(
+    client: _Client,
+    progress: Progress,
+    saved: Callable[[], None],
+    interrupted: asyncio.Event,
+    first: int,
+) -> Outcome:
+    for index, cell in enumerate(client.nb.cells):
+        if cell.cell_type != "code" or index < first:
+            continue
+        progress.cell_started(index, cell.source)
+        outcome = await _run_cell(client, cell, index)
+        progress.cell_ended(index)
+        client.set_widgets_metadata()
+        saved()
+        if interrupted.is_set():
+            return Outcome(index, "interrupted", interrupted=True)
+        if outcome is not None:
+            return outcome
     return Outcome()
 
 
+async def _settle(client: Any) -> str:
+    """Let what the cells wrote come home, since the kernel ends with the run; why it did not."""
+    try:
+        reply = await client.execute_interactive(
+            _FLUSH,
+            silent=True,
+            store_history=False,
+            allow_stdin=False,
+            output_hook=lambda message: None,
+            timeout=SETTLE_SECONDS,
+        )
+    except (RuntimeError, TimeoutError):
+        return "the kernel did not answer"
+    return "" if reply["content"]["status"] == "ok" else _described(reply["content"])
+
+
 async def run_code(
-    manager: Any, code: str, show: Callable[[dict[str, Any]], None], *, stdin: bool
+    manager: Any,
+    code: str,
+    show: Callable[[dict[str, Any]], None],
+    *,
+    stdin: bool = False,
+    history: bool = True,
 ) -> Outcome:
-    """Run one piece of code; `show` gets every message it publishes, as it comes."""
+    """Run one piece of code; `show` gets every message it publishes, as it comes.
+
+    Without `history` it leaves no number: the first cell behind it is still the first.
+    """
     async with _connected(manager) as client, _interrupts(manager) as interrupted:
         try:
             reply = await client.execute_interactive(
-                code, allow_stdin=stdin, output_hook=show, timeout=None
+                code, allow_stdin=stdin, output_hook=show, timeout=None, store_history=history
             )
         except RuntimeError as error:
             raise KernelGone("The kernel died while the code ran.") from error
@@ -181,7 +213,8 @@ async def _run_cell(client: _Client, cell: Any, index: int) -> Outcome | None:
     except CellExecutionError as error:
         return Outcome(index, f"{error.ename}: {error.evalue}")
     except CellTimeoutError:
-        return Outcome(index, f"TimeoutError: the cell took longer than {client.timeout} s")
+        why = f"TimeoutError: the cell took longer than {client.timeout} s"
+        return Outcome(index, why, busy=True)
     except DeadKernelError as error:
         raise KernelGone(
             "The kernel died while the notebook ran.",
@@ -232,10 +265,6 @@ async def _interrupts(manager: Any) -> AsyncIterator[asyncio.Event]:
         yield happened
     finally:
         loop.remove_signal_handler(signal.SIGINT)
-
-
-def _default(runtime: Runtime) -> wire.Kernel | None:
-    return next((k for k in runtime.kernels if k.name == runtime.default_kernel), None)
 
 
 def _described(content: dict[str, Any]) -> str:

@@ -26,7 +26,8 @@ LONGEST = 30 * 86400.0
 @dataclass(frozen=True, slots=True)
 class Invite:
     """An invitation to join: `name` may be empty (the runtime's host names it), `expires` is in
-    seconds since 1970, and one that is not `once` may be used until then; `used` counts that."""
+    seconds since 1970, and one that is not `once` may be used until then; `used` counts that. What
+    joins is of the class `runtime_class`; empty: a machine of one's own."""
 
     id: str
     name: str
@@ -34,6 +35,7 @@ class Invite:
     expires: float
     once: bool
     used: int = 0
+    runtime_class: str = ""
 
 
 class InviteList:
@@ -55,7 +57,9 @@ class InviteList:
             ) from error
         return {invite.id: invite for invite in found if invite.expires > time.time()}
 
-    def make(self, name: str, seconds: float, *, once: bool = True) -> tuple[Invite, str]:
+    def make(
+        self, name: str, seconds: float, *, once: bool = True, runtime_class: str = ""
+    ) -> tuple[Invite, str]:
         """A new invitation and its secret. Raises `BadInput`."""
         if not 0 < seconds <= LONGEST:
             raise BadInput(
@@ -64,7 +68,14 @@ class InviteList:
             )
         secret = secrets.token_urlsafe(32)
         expires = time.time() + seconds
-        invite = Invite(secrets.token_hex(4), name, digest(secret), expires, once)
+        invite = Invite(
+            secrets.token_hex(4),
+            name,
+            digest(secret),
+            expires,
+            once,
+            runtime_class=runtime_class,
+        )
         with config.one_writer(self.path.parent):
             self._write({**self.read(), invite.id: invite})
         return invite, secret

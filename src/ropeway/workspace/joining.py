@@ -20,8 +20,9 @@ import psutil
 
 from ropeway import config
 from ropeway.errors import BadInput, NameTaken, RopewayError
-from ropeway.link.listener import Link
+from ropeway.link.link import Link
 from ropeway.workspace.address import HERE, NAME
+from ropeway.workspace.connect import check_class
 from ropeway.workspace.invites import InviteList, digest, invite_list
 from ropeway.workspace.remembered import Record, RuntimeList, name_taken, runtime_list
 
@@ -40,7 +41,9 @@ class Joining:
         self._seen = (-1, 0, 0)
         self._records: dict[str, Record] = {}
 
-    def invite(self, name: str, seconds: float, *, once: bool = True) -> tuple[str, str]:
+    def invite(
+        self, name: str, seconds: float, *, once: bool = True, runtime_class: str = ""
+    ) -> tuple[str, str]:
         """A new invitation: its id and secret. A name in use may only be a joined runtime's, which
         then is replaced. Raises `NameTaken`, `BadInput`."""
         if name and not once:
@@ -48,9 +51,10 @@ class Joining:
                 "An invitation for many machines cannot have one name.",
                 hint="Leave the name away: each machine then gets its own.",
             )
+        check_class(runtime_class)
         if name:
             self._check_free(name)
-        invite, secret = self._invites.make(name, seconds, once=once)
+        invite, secret = self._invites.make(name, seconds, once=once, runtime_class=runtime_class)
         return invite.id, secret
 
     def check(self, secret: str) -> None:
@@ -66,7 +70,7 @@ class Joining:
         name = invite.name or self._free_name(suggested)
         key = secrets.token_urlsafe(32)
         options = {"key": digest(key), "since": time.time()}
-        record = Record(name, SCHEME + _host(suggested), "", options)
+        record = Record(name, SCHEME + _host(suggested), "", options, invite.runtime_class)
         if invite.name:
             self._runtimes.put(record)
         else:

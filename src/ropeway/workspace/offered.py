@@ -6,12 +6,18 @@ cannot break the list of all kernels, fill the disk or the page.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from ropeway import wire
 
 MOST_KERNELS = 100
+MOST_GPUS = 64
+MOST_MEASURED = 1000
 LONGEST = 200
+LONGEST_SECONDS = 10 * 365 * 86400
+
+T = TypeVar("T")
 
 
 def offered_kernels(body: Any) -> dict[str, Any] | None:
@@ -38,11 +44,20 @@ def checked_usage(body: Any) -> wire.Usage | None:
     """A `wire.Usage` from JSON; what does not fit is left out, None when nothing fits."""
     if not isinstance(body, dict):
         return None
-    listed = body.get("gpus")
-    gpus = [_gpu(gpu) for gpu in listed[:64]] if isinstance(listed, list) else []
     return wire.Usage(
-        _amount(body.get("ram")), _amount(body.get("disk")), tuple(g for g in gpus if g)
+        _amount(body.get("ram")),
+        _amount(body.get("disk")),
+        _each(body.get("gpus"), _gpu, MOST_GPUS),
+        _each(body.get("kernels"), _kernel_usage, MOST_MEASURED),
     )
+
+
+def checked_seconds(body: Any) -> float:
+    """The length of time in `{"seconds"}`; 0 for what is none."""
+    value = body.get("seconds") if isinstance(body, dict) else None
+    if not isinstance(value, (int, float)) or not 0 < value < LONGEST_SECONDS:
+        return 0.0
+    return float(value)
 
 
 def _kernel(name: Any, model: Any) -> dict[str, Any] | None:
@@ -88,6 +103,21 @@ def _gpu(value: Any) -> wire.Gpu | None:
     return wire.Gpu(
         _text(value.get("name")), amount.used, amount.total, float(busy) if known else None
     )
+
+
+def _kernel_usage(value: Any) -> wire.KernelUsage | None:
+    ram = _size(value.get("ram")) if isinstance(value, dict) else None
+    return (
+        None
+        if ram is None
+        else wire.KernelUsage(_text(value.get("id")), ram, _size(value.get("gpu")))
+    )
+
+
+def _each(listed: Any, check: Callable[[Any], T | None], most: int) -> tuple[T, ...]:
+    """What fits of a list."""
+    found = map(check, listed[:most] if isinstance(listed, list) else ())
+    return tuple(each for each in found if each is not None)
 
 
 def _size(value: Any) -> int | None:

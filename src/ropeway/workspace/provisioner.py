@@ -8,6 +8,7 @@ to them a kernel of a runtime is a local one whose ports a `Bridge` serves.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -16,19 +17,23 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from jupyter_client.provisioning import KernelProvisionerBase
+from jupyter_server._tz import utcnow
 from traitlets import Unicode
 
 from ropeway.errors import KernelGone, RopewayError, Unreachable
 from ropeway.workspace.address import HERE
 from ropeway.workspace.bridge import LINK_SECONDS, Bridge, Event
 from ropeway.workspace.client import RuntimeClient
+from ropeway.workspace.companions import Record, is_companion
 from ropeway.workspace.home import Home
-from ropeway.workspace.inband import InBand
 from ropeway.workspace.journal import KernelRow
+from ropeway.workspace.kernel_sdk import KernelSdk
 from ropeway.workspace.recorder import Tap
 from ropeway.workspace.registry import Runtime
-from ropeway.workspace.road import Road
-from ropeway.workspace.sdk import bootstrap_code, silent
+from ropeway.workspace.stand_in import StandIn
+
+LOOK_SECONDS = 3.0
+"""So long a start waits to see whether a runtime that was away is back."""
 
 OUT_OF_REACH = ("unreachable", "refused", "stopped")
 
@@ -55,8 +60,9 @@ class RuntimeProvisioner(KernelProvisionerBase):
     bridge: Bridge | None = None
     linked = False
     _client: RuntimeClient | None = None
-    _road: Road | None = None
-    _tap: Tap | None = None
+    _sdk: KernelSdk | None = None
+    _tap: Tap | Record | None = None
+    _stand_in: StandIn | None = None
     _dead = False
     _gone = False
     _reattaching: asyncio.Future[None] | None = None
@@ -84,11 +90,12 @@ class RuntimeProvisioner(KernelProvisionerBase):
         if row is not None and self.bridge is None:
             self._attach(self._home().registry.get(self.runtime), row)
         elif self.bridge is None:
-            await self._start(self._runtime(), kwargs.get("cwd"))
+            await self._start(await self._reached(), kwargs.get("cwd"))
         else:
-            await self._restart(self._runtime(), kwargs.get("cwd"))
+            await self._restart(await self._reached(), kwargs.get("cwd"))
         self._dead = self._gone = False
-        self._serve_sdk()
+        assert self._sdk is not None
+        self._sdk.serve()
         info: dict[str, Any] = self.connection_info
         return info
 
@@ -108,8 +115,15 @@ class RuntimeProvisioner(KernelProvisionerBase):
         running = self._known_running()
         if running is not None and self.remote_id not in running and not self._gone:
             self._on_event("gone")
+        self._keep_from_culling(running)
         gone_unwatched = self._gone and self._restarter is None
         return 1 if self._dead or gone_unwatched else None
+
+    def _keep_from_culling(self, running: dict[str, Any] | None) -> None:
+        """Stock's culling knows what came here last, not what runs or waits behind a dead link."""
+        model = (running or {}).get(str(self.remote_id)) or {}
+        if not self._gone and (not self.linked or model.get("execution_state") == "busy"):
+            self.parent.last_activity = utcnow()
 
     async def wait(self) -> int | None:
         """The kernel's end was asked of its runtime; there is nothing to wait for."""
@@ -151,8 +165,8 @@ class RuntimeProvisioner(KernelProvisionerBase):
         self.live.pop(self.kernel_id, None)
         bridge, self.bridge = self.bridge, None
         await self._stop_reattaching()
-        if self._road is not None:
-            self._road.close()
+        if self._sdk is not None:
+            self._sdk.end()
         if bridge is not None:
             await bridge.aclose()
         if self.place in self.left:
@@ -189,14 +203,21 @@ class RuntimeProvisioner(KernelProvisionerBase):
 
     def _attach(self, runtime: Runtime, row: KernelRow) -> None:
         """Go on with a kernel that an earlier process of this workspace started."""
-        self._open(runtime, row.remote_id, row.link, row.number)
+        self._open(runtime, row.remote_id, row)
         self._launched_at = time.monotonic()
 
-    def _open(self, runtime: Runtime, remote_id: str, link: str = "", number: int = 0) -> None:
+    def _open(self, runtime: Runtime, remote_id: str, row: KernelRow | None = None) -> None:
         self._client, self.remote_id = runtime.client, remote_id
-        manager, recorder = self.parent, self._home().recorder
+        manager, recorder, widgets = self.parent, self._home().recorder, self._home().widgets
         manager.cache_ports = False
+        journal = recorder.journal if recorder is not None else None
         self._tap = recorder.tap(self.kernel_id) if recorder is not None else None
+        if is_companion(self.kernel_id):  # no page looks at it
+            self._tap, journal = self._home().companions.record(self.kernel_id), None
+        self._stand_in = StandIn(self.kernel_id, widgets) if widgets is not None else None
+        if row is None and self._stand_in is not None:
+            self._stand_in.begin()
+        number = row.number if row is not None else 0
         self.bridge = Bridge(
             runtime.client,
             remote_id,
@@ -204,9 +225,17 @@ class RuntimeProvisioner(KernelProvisionerBase):
             on_event=self._on_event,
             swallow_shutdown_of=manager.session.session,
             tap=self._tap,
-            session_id=link,
+            journal=journal,
+            session_id=row.link if row is not None else "",
             after=number,
+            stand_in=self._stand_in,
         )
+        python = str(self.kernel_spec.language).lower() == "python"
+        self._sdk = KernelSdk(
+            self._home(), self.runtime, self.kernel_id, self.bridge, python=python
+        )
+        if self._tap is not None:
+            self._tap.began = self._sdk.began
         self.place = self.runtime
         self.live[self.kernel_id] = self
         self.connection_info = self.bridge.open()
@@ -218,20 +247,24 @@ class RuntimeProvisioner(KernelProvisionerBase):
         if recorder is not None and self.bridge is not None and self.remote_id is not None:
             link = self.bridge.uplink.session_id
             name, runtime, remote_id = self.parent.kernel_name, self.runtime, self.remote_id
-            recorder.journal.keep_kernel(
+            recorder.journal.kernels.keep(
                 KernelRow(self.kernel_id, name, runtime, remote_id, link, number)
             )
 
     def _forget(self) -> None:
         recorder = self._home().recorder
         if recorder is not None:
-            recorder.journal.forget_kernel(self.kernel_id)
+            recorder.journal.kernels.forget(self.kernel_id)
         self._tell_ended()
+        if self._stand_in is not None:
+            self._stand_in.end()
 
     def _tell_ended(self) -> None:
         """What ran in the kernel runs no more."""
         if self._tap is not None:
             self._tap.ended()
+        if self._stand_in is not None:
+            self._stand_in.begin()
 
     async def _restart(self, runtime: Runtime, cwd: Any) -> None:
         assert self.bridge is not None
@@ -275,41 +308,6 @@ class RuntimeProvisioner(KernelProvisionerBase):
         assert self.bridge is not None
         await self.bridge.wait_up(LINK_SECONDS)
         self._launched_at = time.monotonic()
-
-    def _serve_sdk(self) -> None:
-        """Answer the SDK's requests, and bring the SDK itself to a Python kernel."""
-        assert self.bridge is not None
-        self._forget_requests()
-        self._send_sdk()
-
-    def _forget_requests(self) -> None:
-        """Stop at home what a kernel asked for that is no more."""
-        assert self.bridge is not None
-        if self._road is not None:
-            self._road.close()
-        if self.bridge.in_band is not None:
-            self.bridge.in_band.close()
-        self.bridge.in_band = InBand(
-            self._home().data, self.runtime, self.kernel_id, self.bridge.answer_in_band
-        )
-
-    def _send_sdk(self) -> None:
-        assert self.bridge is not None
-        if str(self.kernel_spec.language).lower() != "python":
-            return
-        code = f"{bootstrap_code()}\n{self._new_road().code(self._door())}"
-        self.bridge.tell("shell", "execute_request", silent(code))
-
-    def _new_road(self) -> Road:
-        """One for the kernel as it is now; whatever was granted to it before counts no more."""
-        if self._road is not None:
-            self._road.close()
-        self._road = Road(self._home().data.grants, self.runtime, self.kernel_id)
-        return self._road
-
-    def _door(self) -> str:
-        runtime = self._home().registry.runtimes.get(self.runtime)
-        return runtime.provider.door if runtime is not None else ""
 
     def _folder(self, cwd: Any) -> str | None:
         """The notebook's folder, which the runtime `here` shares with the workspace."""
@@ -355,8 +353,8 @@ class RuntimeProvisioner(KernelProvisionerBase):
 
     def runtime_reached(self, runtime: Runtime) -> None:
         """The runtime was reached, perhaps by another way: the kernel hears of its new door."""
-        if runtime.client is self._client and self._road is not None and self.bridge is not None:
-            self._road.follow(runtime.provider.door, self.bridge)
+        if runtime.client is self._client and self.bridge is not None and self._sdk is not None:
+            self._sdk.follow(runtime.provider.door)
 
     def runtime_removed(self, runtime: Runtime) -> None:
         """The runtime was disconnected: the kernel is left running there, out of our reach."""
@@ -375,8 +373,8 @@ class RuntimeProvisioner(KernelProvisionerBase):
         elif not self._gone:
             self._gone = True
             self._forget()
-            if self.bridge is not None:
-                self._forget_requests()
+            if self.bridge is not None and self._sdk is not None:
+                self._sdk.forget()
                 self.bridge.mark_dead()
 
     def _restarted_there(self) -> None:
@@ -386,14 +384,15 @@ class RuntimeProvisioner(KernelProvisionerBase):
             self._dead = True  # a headless run must not go on with an empty kernel
             return
         self._restarter._fire_callbacks("restart")
-        self._forget_requests()
+        if self._sdk is not None:
+            self._sdk.forget()
         if self._reattaching is None or self._reattaching.done():
             self._reattaching = asyncio.ensure_future(self._reattach())
 
     async def _reattach(self) -> None:
-        if self.bridge is None:
+        if self.bridge is None or self._sdk is None:
             return
-        if await self.bridge.reattach(before_clients=self._send_sdk):
+        if await self.bridge.reattach(before_clients=self._sdk.bring):
             self.log.info("kernel %s on runtime %s is back", self.kernel_id, self.runtime)
         else:
             self._on_event("gone")
@@ -414,8 +413,13 @@ class RuntimeProvisioner(KernelProvisionerBase):
             raise RopewayError("This process serves no workspace.", hint="Start one: `ropeway`.")
         return self.home
 
-    def _runtime(self) -> Runtime:
-        runtime = self._home().registry.get(self.runtime)
+    async def _reached(self) -> Runtime:
+        """The runtime. One that was away when it was looked at last may be back."""
+        registry = self._home().registry
+        runtime = registry.get(self.runtime)
+        if runtime.state in OUT_OF_REACH:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(registry.look(runtime), LOOK_SECONDS)
         if runtime.state in OUT_OF_REACH:
             raise Unreachable(
                 f"Runtime {self.runtime} is {runtime.state}: {runtime.detail}",

@@ -20,6 +20,7 @@ from ropeway.errors import BadInput, RopewayError, Stopped, TokenRefused, Unreac
 from ropeway.workspace.address import HERE
 from ropeway.workspace.client import RuntimeClient
 from ropeway.workspace.connect import check_and_remember
+from ropeway.workspace.past import Past
 from ropeway.workspace.providers import Provider, Site, provider_for
 from ropeway.workspace.remembered import Record, RuntimeList, unknown_runtime
 from ropeway.workspace.specs import SpecCache
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 WATCH_SECONDS = 1.0
 
 SPECS_EVERY = 3
-"""Looks from one question for the kernels that a runtime offers to the next: they rarely change."""
+"""Looks from one question for what rarely changes to the next: its kernels, when it stops."""
 
 
 def state_after(error: RopewayError) -> str:
@@ -52,12 +53,15 @@ class Runtime:
         self.client = RuntimeClient(name, None, site.timeout, self.provider.ping_seconds)
         self.turn = asyncio.Lock()
         self.agent = False
+        self.stop_idle = 0.0
         self.default_kernel: str | None = None
         self.kernels: tuple[wire.Kernel, ...] = ()
         self.offered: dict[str, Any] | None = None
         """What the runtime itself said of its kernels at the last look."""
         self.running: dict[str, dict[str, Any]] | None = None
         """The kernels that ran there at the last look, by remote id; None: not known."""
+        self.past = Past()
+        """What it used lately."""
         self.looks = 0
         """How often it was looked at since it connected."""
         self.looked_at = 0.0
@@ -76,6 +80,8 @@ class Runtime:
             self.default_kernel,
             sessions,
             self.provider.stoppable,
+            self.stop_idle or self.provider.stop_idle,
+            self.provider.runtime_class,
         )
 
     def _told(self, sentence: str) -> None:
@@ -139,10 +145,20 @@ class Registry:
         token: str = "",
         name: str | None = None,
         options: dict[str, Any] | None = None,
+        runtime_class: str = "",
+        *,
+        tell: Callable[[str], None] = lambda sentence: None,
     ) -> Runtime:
         """Check what was pasted, remember it and take it in (`check_and_remember`)."""
         record = await check_and_remember(
-            self._remembered, text, token, name, options=options, timeout=self.site.timeout
+            self._remembered,
+            text,
+            token,
+            name,
+            options=options,
+            runtime_class=runtime_class,
+            timeout=self.site.timeout,
+            tell=tell,
         )
         runtime = self._runtime(record)
         await self.adopt(runtime)
@@ -218,6 +234,8 @@ class Registry:
         running = await client.kernels()
         if fresh:
             runtime.agent = await client.has_agent()
+        if runtime.agent and runtime.looks % SPECS_EVERY == 0:
+            runtime.stop_idle = await client.stop_idle()
         if self.runtimes.get(runtime.name) is not runtime:
             return  # disconnected meanwhile
         if specs != runtime.offered:  # the files need no look when nothing is new
@@ -242,7 +260,9 @@ class Registry:
             with contextlib.suppress(TimeoutError):
                 # Not all at the same moment, when there are many.
                 pause = self._refresh * random.uniform(0.8, 1.2)  # noqa: S311
-                await asyncio.wait_for(runtime.wake.wait(), pause)
+                # Python 3.11's wait_for would swallow a cancellation that comes with the waking.
+                async with asyncio.timeout(pause):
+                    await runtime.wake.wait()
             runtime.wake.clear()
             await self.look(runtime)
 

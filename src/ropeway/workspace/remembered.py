@@ -22,6 +22,8 @@ class Record:
     token: str
     options: dict[str, Any] = field(default_factory=dict)
     """What the provider wants to know besides, as JSON."""
+    runtime_class: str = ""
+    """What a policy knows it as; empty: what is usual for its kind (`Provider.usual_class`)."""
 
 
 class RuntimeList:
@@ -88,7 +90,10 @@ class RuntimeList:
 
 
 def _record(row: dict[str, Any]) -> Record:
-    return Record(row["name"], row["url"], row["token"], dict(row.get("options") or {}))
+    options = dict(row.get("options") or {})
+    return Record(
+        row["name"], row["url"], row["token"], options, str(row.get("runtime_class") or "")
+    )
 
 
 def runtime_list() -> RuntimeList:

@@ -31,9 +31,10 @@ class Kernel(Protocol):
 class Road:
     """The road of one kernel for the life of its process; `close` it when that ends."""
 
-    def __init__(self, grants: Grants, runtime: str, kernel: str) -> None:
+    def __init__(self, grants: Grants, runtime: str, kernel: str, runtime_class: str) -> None:
         self._grants = grants
         self._runtime = runtime
+        self._runtime_class = runtime_class
         self._kernel = kernel
         self._given: Given | None = None
         self._door = ""
@@ -46,7 +47,7 @@ class Road:
         if not door and self._given is None:
             return ""
         if self._given is None:
-            self._given = self._grants.give(self._runtime, self._kernel)
+            self._given = self._grants.give(self._runtime, self._kernel, self._runtime_class)
         return road_code(door, self._given.text)
 
     def follow(self, door: str, kernel: Kernel) -> None:
@@ -55,6 +56,11 @@ class Road:
             return
         self._stop()
         self._telling = asyncio.ensure_future(self._tell(self.code(door), kernel))
+
+    def runs(self, notebook: str, cell: str) -> None:
+        """The kernel has begun with that cell."""
+        if self._given is not None:
+            self._given.runs(notebook, cell)
 
     def close(self) -> None:
         """The kernel is no more, or no longer ours: what it was given opens nothing now."""

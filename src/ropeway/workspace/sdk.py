@@ -1,7 +1,7 @@
 """The SDK on its way into a kernel: nothing needs to be installed there.
 
-The workspace runs `bootstrap_code()` silently in each fresh Python kernel. It carries the SDK as
-a zip, puts it into a file that only the user can read, and makes it the first place that
+The workspace runs `bootstrap_code()` silently in each fresh Python kernel. It carries the SDK's
+modules, puts them into a folder that only the user can read, and makes it the first place that
 `import ropeway` looks at.
 """
 
@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
-import zipfile
+import json
+import zlib
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
-_TOP = ("__init__.py", "errors.py", "wire.py")
-_EPOCH = (1980, 1, 1, 0, 0, 0)
+_TOP = ("__init__.py", "artefacts.py", "errors.py", "wire.py")
 
 
 @cache
 def bootstrap_code() -> str:
     """Python source for a kernel; running it twice changes nothing."""
-    archive = _archive()
-    digest = hashlib.sha256(archive).hexdigest()[:16]
-    data = base64.b64encode(archive).decode()
+    modules = json.dumps(_modules()).encode()
+    digest = hashlib.sha256(modules).hexdigest()[:16]
+    data = base64.b64encode(zlib.compress(modules, 9)).decode()
     source = (files("ropeway") / "kernel" / "bootstrap.py").read_text("utf-8")
-    start = f"import base64\nload(base64.b64decode({data!r}), {digest!r})\n"
+    unpacked = f"json.loads(zlib.decompress(base64.b64decode({data!r})))"
+    start = f"import base64, json, zlib\nload({unpacked}, {digest!r})\n"
     # In a namespace of its own: no name reaches the user's.
     return f"exec({source + start!r}, {{'__name__': 'ropeway_bootstrap'}})"
 
@@ -44,6 +44,15 @@ def road_code(url: str, grant: str) -> str:
     return f"exec({source!r}, {{'__name__': 'ropeway_bootstrap'}})"
 
 
+def away_code() -> str:
+    """Python source that tells the SDK in a kernel that its notebook's folder is elsewhere."""
+    source = (
+        "import sys\npresence = sys.modules.get('ropeway.kernel.colab.presence')\n"
+        "if presence is not None: presence.away = True"
+    )
+    return f"exec({source!r}, {{'__name__': 'ropeway_bootstrap'}})"
+
+
 def silent(code: str) -> dict[str, Any]:
     """The content of an `execute_request` that leaves no trace in the user's session."""
     return {
@@ -56,27 +65,23 @@ def silent(code: str) -> dict[str, Any]:
     }
 
 
-def _archive() -> bytes:
-    """The SDK's modules as a zip, the same bytes for the same modules."""
+def _modules() -> dict[str, str]:
+    """The sources of the SDK's modules by their paths, in the same order every time."""
     package = files("ropeway")
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name in _TOP:
-            _put(archive, f"ropeway/{name}", package / name)
-        _put_folder(archive, "ropeway/kernel", package / "kernel")
-    return held.getvalue()
+    found = {f"ropeway/{name}": _text(package / name) for name in _TOP}
+    found |= _folder("ropeway/kernel", package / "kernel")
+    return found
 
 
-def _put_folder(archive: zipfile.ZipFile, path: str, folder: Traversable) -> None:
+def _folder(path: str, folder: Traversable) -> dict[str, str]:
+    found: dict[str, str] = {}
     for each in sorted(folder.iterdir(), key=lambda found: found.name):
         if each.is_dir() and each.name != "__pycache__":
-            _put_folder(archive, f"{path}/{each.name}", each)
+            found |= _folder(f"{path}/{each.name}", each)
         elif each.name.endswith(".py"):
-            _put(archive, f"{path}/{each.name}", each)
+            found[f"{path}/{each.name}"] = _text(each)
+    return found
 
 
-def _put(archive: zipfile.ZipFile, path: str, file: Traversable) -> None:
-    entry = zipfile.ZipInfo(path, _EPOCH)
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.external_attr = 0o600 << 16
-    archive.writestr(entry, file.read_bytes())
+def _text(file: Traversable) -> str:
+    return file.read_text("utf-8")

@@ -127,6 +127,7 @@ def _configure_kernels(made: TraitletsConfig, root: Path) -> None:
     kernels = config.private_dir(config.workspace_state_dir(root) / "kernels")
     made.ServerApp.kernel_spec_manager_class = "ropeway.workspace.specs.RuntimeSpecManager"
     made.RuntimeSpecManager.folder = str(kernels)
+    made.ServerApp.kernel_manager_class = "ropeway.workspace.kernels.RuntimeKernelManager"
     made.ServerApp.kernel_websocket_connection_class = "ropeway.runtime.connection.PromptConnection"
     made.ZMQChannelsWebsocketConnection.limit_rate = False  # it drops output without a trace
     made.KernelRestarter.restart_limit = 0  # a runtime restarts its own kernels

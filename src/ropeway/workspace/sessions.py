@@ -8,14 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ropeway import wire
-from ropeway.errors import Unreachable
-from ropeway.workspace.offered import checked_usage
 from ropeway.workspace.provisioner import RuntimeProvisioner
-
-USAGE_REQUEST = "ropeway_usage_request"
-"""A request on a Python kernel's control channel that the SDK answers, even while a cell runs."""
-
-USAGE_SECONDS = 2.0
 
 
 def on_runtime(runtime: str) -> dict[str, RuntimeProvisioner]:
@@ -60,23 +53,3 @@ async def shut_down_all(kernel_manager: Any, runtime: str) -> None:
     """End every kernel of this workspace on a runtime."""
     ids = [kernel_id for kernel_id in on_runtime(runtime) if kernel_id in kernel_manager]
     await asyncio.gather(*(kernel_manager.shutdown_kernel(kernel_id) for kernel_id in ids))
-
-
-async def measured_by_kernel(runtime: str, kernel_id: str) -> wire.Usage:
-    """What a kernel of this workspace measures on a server without the agent: a `wire.Usage`.
-
-    Raises `Unreachable` when no Python kernel of ours answers there.
-    """
-    candidates = on_runtime(runtime)
-    chosen = candidates.get(kernel_id) or next(iter(candidates.values()), None)
-    if chosen is not None and chosen.bridge is not None and chosen.linked:
-        try:
-            answer = await chosen.bridge.ask("control", USAGE_REQUEST, {}, USAGE_SECONDS)
-            if (usage := checked_usage(answer)) is not None:
-                return usage
-        except TimeoutError:
-            pass
-    raise Unreachable(
-        f"Runtime {runtime} cannot be measured right now.",
-        hint="A plain Jupyter server is measured through a Python kernel that runs on it.",
-    )

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ropeway.data.engines.duckdb import Engine, Limits
+from ropeway.data.engines.duckdb import Engine, Unreadable
 from ropeway.data.engines.failure import explain
-from ropeway.data.sources import expand
+from ropeway.data.job import Table
+from ropeway.data.sources import expand, reader
 from ropeway.errors import QueryFailed
 
 
@@ -19,15 +20,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def opened(folder: Path, source: str, **view: str) -> Engine:
+    files = expand(source, folder)
+    table = Table("sales", reader(files), **view)
+    return Engine([table], [str(path) for path in files.paths], memory="500MB", threads=1)
+
+
 @pytest.fixture
 def engine(folder: Path) -> Engine:
-    return Engine({"sales": expand("sales.csv", folder)}, Limits(lanes=1))
+    return opened(folder, "sales.csv")
 
 
 def rows(engine: Engine, sql: str) -> int:
-    run = engine.begin(sql, {})
+    run = engine.run(sql, {})
     try:
-        run.start()
         batch = run.next_batch()
         return batch.num_rows if batch is not None else 0
     finally:
@@ -62,20 +68,33 @@ def test_the_engine_alone_reaches_nothing_else(engine: Engine, folder: Path, sql
     assert str(folder) not in str(caught.value.to_json())
 
 
-def test_a_file_that_is_no_table_is_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A dataset that cannot be opened says so without a path; home's log has the whole story."""
+def test_a_file_that_is_no_table_is_told(folder: Path) -> None:
+    """A dataset that cannot be opened says which one, and why for home's own log."""
     (folder / "bad.parquet").write_bytes(b"no parquet")
-    engine = Engine({"bad": expand("bad.parquet", folder)}, Limits(lanes=1))
-    assert engine.datasets[0].error == "its files cannot be read as one table (parquet)"
-    assert "bad.parquet" in caplog.text
+    with pytest.raises(Unreadable) as caught:
+        opened(folder, "bad.parquet")
+    assert caught.value.table == "sales"
+    assert "bad.parquet" in caught.value.why
 
 
-def test_a_lane_serves_after_a_failure(engine: Engine) -> None:
-    """A query that fails gives its lane back."""
+def test_it_serves_after_a_failure(engine: Engine) -> None:
+    """A query that fails leaves the engine ready for the next."""
     for _ in range(3):
         with pytest.raises(QueryFailed):
             rows(engine, "select nope from sales")
     assert rows(engine, "select * from sales") == 1
+
+
+def test_a_view_shows_what_it_selects(folder: Path) -> None:
+    """Columns and rows that the view leaves out cannot be named, counted or guessed by errors."""
+    (folder / "sales.csv").write_text("a,b,c\n1,x,secret\n2,y,hidden\n")
+    engine = opened(folder, "sales.csv", select='"a", upper(b) as b', where="a = 1")
+    assert [each.name for each in engine.columns("sales")] == ["a", "b"]
+    assert rows(engine, "select * from sales where b = 'X'") == 1
+    # A hidden row would fail this cast, and so tell that it is there.
+    assert rows(engine, "select * from sales where b <> 'X' and cast(b as integer) = 1") == 0
+    with pytest.raises(QueryFailed, match="does not fit"):
+        rows(engine, "select c from sales")
 
 
 @pytest.mark.parametrize(
@@ -94,3 +113,13 @@ def test_what_leaves_of_an_error(text: str, kept: str, dropped: str) -> None:
     told = str(explain(text).to_json())
     assert kept in explain(text).message
     assert dropped not in told
+
+
+def test_why_a_view_cannot_be_made_is_told_without_its_text(folder: Path) -> None:
+    """What goes to home's log of a view that does not fit quotes no piece of it: hashes have a
+    key there."""
+    select = """sha256(unhex('5ec7e7') || encode("nope"::varchar)) as b"""
+    with pytest.raises(Unreadable) as caught:
+        opened(folder, "sales.csv", select=select)
+    assert "nope" in caught.value.why
+    assert "5ec7e7" not in caught.value.why

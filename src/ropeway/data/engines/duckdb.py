@@ -1,30 +1,27 @@
-"""The engine for files: DuckDB with nothing in it but secure views of the datasets.
+"""The engine: DuckDB with nothing in it but secure views of the datasets of one query.
 
-The instance reaches exactly the files behind the datasets, its settings are locked, and it loads
-no extension. What a person reads of its errors is chosen here, because its own texts may quote
-paths and values.
+The instance reaches exactly the files behind them, its settings are locked, and it loads no
+extension. It runs in a worker; see `ropeway.data.worker`.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-import queue
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import duckdb
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from ropeway.data.engines.failure import explain
-from ropeway.data.sources import Files, quoted, reader
-from ropeway.errors import QueryFailed, RopewayError
-from ropeway.wire import Column, Dataset
+from ropeway.data.job import Table
+from ropeway.errors import RopewayError
+from ropeway.wire import Column
 
-log = logging.getLogger(__name__)
+BATCH_ROWS = 16_384
+"""Rows that the engine gathers before it hands them out: the first are wanted soon."""
 
-BATCH_ROWS = 65_536
+LEAST_ROWS = BATCH_ROWS // 2
 """Rows of one batch: large enough to compress well, small enough to hold a few in memory."""
 
 _SETTINGS = (
@@ -36,143 +33,147 @@ _SETTINGS = (
     "set max_temp_directory_size='0GB'",
     "set preserve_insertion_order=true",
     "set enable_progress_bar=false",
+    # So far it goes on while rows are packed and sent; with its own 1 MB it mostly waits.
+    "set streaming_buffer_size='32MB'",
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one engine may use: `memory` in DuckDB's words, `lanes` queries at a time."""
-
-    memory: str = "2GB"
-    threads: int = 2
-    lanes: int = 4
+Feed = Callable[[int], Any]
+"""The rows of the table with that number, as an object that DuckDB scans by Arrow's C stream."""
 
 
 class Engine:
-    """One locked instance over the given datasets.
-
-    A dataset that cannot be opened is listed with its error and does not hinder the others.
-    """
-
-    def __init__(self, sources: Mapping[str, Files], limits: Limits) -> None:
-        self._root = duckdb.connect(
-            ":memory:", config={"memory_limit": limits.memory, "threads": limits.threads}
-        )
-        self.datasets = tuple(self._open(name, files) for name, files in sources.items())
-        self._lanes: queue.SimpleQueue[duckdb.DuckDBPyConnection] = queue.SimpleQueue()
-        for _ in range(limits.lanes):
-            self._lanes.put(self._lane())
-        self._lock(sources)
-
-    def begin(self, sql: str, params: Mapping[str, Any]) -> Run:
-        """A run of `sql`, not started."""
-        return Run(self._lanes, sql, params)
-
-    def _open(self, name: str, files: Files) -> Dataset:
-        try:
-            # The name was checked by the catalog, the paths are quoted.
-            self._root.execute(f"create secure view {name} as select * from {reader(files)}")  # noqa: S608
-            found = self._root.execute(
-                "select column_name, data_type from duckdb_columns()"
-                " where table_name = $1 order by column_index",
-                [name],
-            ).fetchall()
-        except duckdb.Error as error:
-            # The whole story is for home's own log; it may quote paths and lines.
-            log.warning("the dataset %s cannot be opened: %s", name, error)
-            return Dataset(name, error=f"its files cannot be read as one table ({files.kind})")
-        return Dataset(name, tuple(Column(str(column), str(kind)) for column, kind in found))
-
-    def _lane(self) -> duckdb.DuckDBPyConnection:
-        """A connection that counts what it reads; counting cannot be switched on once locked."""
-        lane = self._root.cursor()
-        lane.execute("pragma enable_profiling='no_output'")
-        return lane
-
-    def _lock(self, sources: Mapping[str, Files]) -> None:
-        paths = sorted({str(path) for files in sources.values() for path in files.paths})
-        for setting in _SETTINGS:
-            self._root.execute(setting)
-        self._root.execute(f"set allowed_paths=[{', '.join(quoted(path) for path in paths)}]")
-        self._root.execute("set enable_external_access=false")
-        self._root.execute("set lock_configuration=true")
-
-
-class Run:
-    """One query in the engine. One thread at a time may call it, except for `interrupt`."""
+    """One instance over the given tables, locked. Raises `Unreadable` for the first that is bad."""
 
     def __init__(
         self,
-        lanes: queue.SimpleQueue[duckdb.DuckDBPyConnection],
-        sql: str,
-        params: Mapping[str, Any],
+        tables: Sequence[Table],
+        files: Sequence[str],
+        *,
+        memory: str,
+        threads: int,
+        feed: Feed | None = None,
     ) -> None:
-        self._lane: duckdb.DuckDBPyConnection | None = None
-        self._lanes = lanes
-        self._sql = sql
-        self._params = params
-        self._reader: pa.RecordBatchReader | None = None
-        self.columns: tuple[Column, ...] = ()
+        self._connection = duckdb.connect(
+            ":memory:", config={"memory_limit": memory, "threads": threads}
+        )
+        # Counting what is read cannot be switched on once the settings are locked.
+        self._connection.execute("pragma enable_profiling='no_output'")
+        for number, table in enumerate(tables):
+            self._open(table, feed(number) if table.schema and feed else None)
+        self._lock(files)
 
-    def start(self) -> pa.Schema:
-        """Begin, in a free lane; returns when the first rows are ready. Raises `RopewayError`."""
-        self._lane = lane = self._lanes.get()
+    def run(self, sql: str, params: Mapping[str, Any]) -> Run:
+        """A run of `sql`, which has begun: its first rows are ready. Raises `RopewayError`."""
+        return Run(self._connection, sql, params)
+
+    def columns(self, table: str) -> tuple[Column, ...]:
+        """The columns of a table."""
+        found = self._connection.execute(
+            "select column_name, data_type from duckdb_columns()"
+            " where table_name = $1 order by column_index",
+            [table],
+        ).fetchall()
+        return tuple(Column(str(name), str(kind)) for name, kind in found)
+
+    def sniffed(self, table: Table) -> dict[str, Any] | None:
+        """What the query `sniff` of a table says; None where it cannot."""
         try:
-            relation = lane.sql(self._sql, params=dict(self._params))
+            found = self._connection.execute(table.sniff)
+            names = [each[0] for each in found.description or ()]
+            row = found.fetchone()
+        except duckdb.Error:
+            return None
+        return dict(zip(names, row, strict=True)) if row else None
+
+    def bytes_scanned(self) -> int | None:
+        """Bytes that the last run read from files, once it ended well.
+
+        Of several CSV or JSON files the beginnings count twice: once to find their columns.
+        """
+        profile = json.loads(self._connection.get_profiling_information("json"))
+        read = (profile.get("io") or {}).get("total_bytes_read")
+        return int(read) if read is not None else None
+
+    def _open(self, table: Table, feed: Any) -> None:
+        relation = table.relation
+        try:
+            if feed is not None:
+                relation = f"_feed_{table.name}"
+                self._connection.register(relation, feed)
+            where = f" where {table.where}" if table.where else ""
+            # Name and select list come from catalog and policy, which checked and quoted them.
+            self._connection.execute(
+                f"create secure view {table.name} as select {table.select} from {relation}{where}"  # noqa: S608
+            )
+        except (duckdb.Error, OSError, pa.ArrowException) as error:
+            # Behind LINE the engine quotes the view, and with it the key of hashes.
+            raise Unreadable(table.name, str(error).partition("\n\nLINE ")[0]) from None
+
+    def _lock(self, files: Sequence[str]) -> None:
+        for setting in _SETTINGS:
+            self._connection.execute(setting)
+        listed = ", ".join("'" + path.replace("'", "''") + "'" for path in sorted(set(files)))
+        self._connection.execute(f"set allowed_paths=[{listed}]")
+        self._connection.execute("set enable_external_access=false")
+        self._connection.execute("set lock_configuration=true")
+
+
+class Unreadable(Exception):
+    """A table cannot be opened; `why` is for home's own log, as it may quote paths and lines."""
+
+    def __init__(self, table: str, why: str) -> None:
+        super().__init__(f"the dataset {table} cannot be opened: {why}")
+        self.table = table
+        self.why = why
+
+
+class Run:
+    """One query in the engine, begun."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Any]
+    ) -> None:
+        with _our_words():
+            relation = connection.sql(sql, params=dict(params))
             self.columns = tuple(
                 Column(str(name), str(kind))
                 for name, kind in zip(relation.columns, relation.types, strict=True)
             )
             self._reader = relation.to_arrow_reader(BATCH_ROWS)
-        except (duckdb.Error, OSError, pa.ArrowException) as error:
-            raise explain(str(error)) from None
-        return self._reader.schema
+        self.schema: pa.Schema = self._reader.schema
 
-    def next_batch(self) -> pa.RecordBatch | None:
-        """The next rows, or None after the last. Raises `RopewayError`.
+    def next_batch(self, least: int = LEAST_ROWS) -> pa.RecordBatch | None:
+        """The next rows, `least` or more but for the end; None after the last.
 
-        Joins the engine's small batches: grouped results come a few rows at a time.
+        Raises `RopewayError`. Joins the engine's: grouped results come a few rows at a time.
         """
-        assert self._reader is not None
         parts: list[pa.RecordBatch] = []
-        try:
-            while sum(part.num_rows for part in parts) < BATCH_ROWS // 2:
-                parts.append(self._reader.read_next_batch())
-        except StopIteration:
-            pass
-        except (duckdb.Error, OSError, pa.ArrowException) as error:
-            raise explain(str(error)) from None
-        return pa.concat_batches(parts) if parts else None
-
-    def bytes_scanned(self) -> int | None:
-        """Bytes the engine read from files, known once the query ended well; None before.
-
-        Of several CSV or JSON files the beginnings count twice: once to find their columns.
-        """
-        if self._lane is None:
-            return None
-        profile = json.loads(self._lane.get_profiling_information("json"))
-        read = (profile.get("io") or {}).get("total_bytes_read")
-        return int(read) if read is not None else None
-
-    def interrupt(self) -> None:
-        """Stop the query, from any thread; harmless where nothing runs."""
-        lane = self._lane
-        if lane is not None:
-            lane.interrupt()
+        with _our_words():
+            while sum(part.num_rows for part in parts) < least:
+                try:
+                    parts.append(self._reader.read_next_batch())
+                except StopIteration:
+                    break
+        # One alone would be copied.
+        return pa.concat_batches(parts) if len(parts) > 1 else next(iter(parts), None)
 
     def close(self) -> None:
-        """Give the lane back; call it once nothing runs any more."""
-        lane, self._lane = self._lane, None
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-        if lane is not None:
-            self._lanes.put(lane)
+        """Let go of what was not read."""
+        self._reader.close()
 
 
-def failed(error: BaseException) -> RopewayError:
-    """Any error as one that may leave home: our own as it is, others without their text."""
-    if isinstance(error, RopewayError):
-        return error
-    return QueryFailed(f"The query failed at home ({type(error).__name__}).")
+class _our_words:  # reads as what it does
+    """The engine's errors leave the block in our own words."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: Any
+    ) -> None:
+        if isinstance(error, RopewayError):
+            return
+        if isinstance(error, MemoryError):
+            raise explain("Out of Memory Error: ") from None
+        if isinstance(error, (duckdb.Error, OSError, pa.ArrowException)):
+            raise explain(str(error)) from None

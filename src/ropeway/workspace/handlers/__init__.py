@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from ropeway.workspace.handlers import history, invites, runs, runtimes
+from ropeway.workspace.handlers import (
+    attempts,
+    data,
+    files,
+    history,
+    invites,
+    runs,
+    runtimes,
+    secrets,
+    served_ports,
+)
 
-HANDLERS = [*runtimes.HANDLERS, *invites.HANDLERS, *runs.HANDLERS, *history.HANDLERS]
+HANDLERS = [
+    *runtimes.HANDLERS,
+    *attempts.HANDLERS,
+    *invites.HANDLERS,
+    *runs.HANDLERS,
+    *history.HANDLERS,
+    *data.HANDLERS,
+    *served_ports.HANDLERS,
+    *secrets.HANDLERS,
+    *files.HANDLERS,
+]

@@ -26,15 +26,23 @@ class InvitesHandler(RopewayHandler):
 
     @web.authenticated
     async def post(self) -> None:
-        """Invite: `{"name"?, "seconds"?, "once"?}`; answers 201 and `{"id", "token", "name",
-        "fingerprint"}`, the last where the workspace's certificate is to be pinned."""
+        """Invite: `{"name"?, "seconds"?, "once"?, "runtime_class"?}`.
+
+        Answers 201 and `{"id", "token", "name", "fingerprint"}`, the last where the
+        workspace's certificate is to be pinned.
+        """
         body = self.body()
         name = self.text(body, "name")
         seconds, once = body.get("seconds", SECONDS), body.get("once", True)
         if not isinstance(seconds, (int, float)) or not isinstance(once, bool):
             raise BadInput("seconds must be a number and once true or false.")
         joining = self.home.joining
-        number, token = joining.invite(check_name(name) if name else "", seconds, once=once)
+        number, token = joining.invite(
+            check_name(name) if name else "",
+            seconds,
+            once=once,
+            runtime_class=self.text(body, "runtime_class"),
+        )
         state = running_workspace(self.home.root) or {}
         pin = state.get("fingerprint", "")
         self.answer({"id": number, "token": token, "name": name, "fingerprint": pin}, 201)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import base64
 import time
+from asyncio import to_thread
+from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 from tornado import web
+from tornado.iostream import StreamClosedError
 
 from ropeway import wire
 from ropeway.errors import BadInput, NotFound
-from ropeway.frames import unpack_v1
+from ropeway.frames import Frame
 from ropeway.workspace.handlers.base import RopewayHandler
 from ropeway.workspace.journal import Journal, Run
 from ropeway.workspace.provisioner import RuntimeProvisioner
+from ropeway.workspace.transcript import Transcript
 
-PAGE_BYTES = 4_000_000
-"""An answer ends with the message that reaches this size; the page asks for what comes after it."""
+DRAWN_BYTES = 10_000_000
+"""More text than that a browser draws with pain."""
 
 _PARTS = ("header", "parent_header", "metadata", "content")
 
@@ -30,7 +35,7 @@ class _RunHandler(RopewayHandler):
 
     def found(self, request: str) -> Run:
         """A run by its request. Raises `NotFound`."""
-        run = self.journal.run(request)
+        run = self.journal.runs.find(request)
         if run is None:
             raise NotFound(f"The journal knows no run {request}.", hint="Run the cell again.")
         return run
@@ -43,16 +48,24 @@ class RunsHandler(_RunHandler):
     async def get(self) -> None:
         """`{"runs": [wire.CellRun]}` of the notebook `?path=`: the last one of each cell.
 
-        With `?since=SECONDS` also those that have ended so many seconds ago, at the earliest.
+        With `?since=SECONDS` also those that have ended so many seconds ago, at the earliest. With
+        `?cell=ID` the last one of that cell alone, whether the file holds it or not.
         """
         path = self.get_query_argument("path", "").strip("/")
         if not path:
             raise BadInput("The path of a notebook is missing.", hint="Add ?path=work.ipynb")
+        cell = self.get_query_argument("cell", "")
+        if cell:
+            found = [run for run in self.journal.runs.last(path) if run.cell == cell]
+        else:
+            found = self.journal.runs.unsettled(path, time.time() - self._since())
+            # Of what was cleared the notebook that the page read shows all there is.
+            found = [run for run in found if not run.cleared]
         runs = [
             wire.CellRun(
                 run.request, run.cell, run.kernel, run.ended is None, run.count, run.followed
             )
-            for run in self.journal.unsettled(path, time.time() - self._since())
+            for run in found
         ]
         self.answer({"runs": [wire.to_json(run) for run in runs]})
 
@@ -72,12 +85,12 @@ class HeardHandler(_RunHandler):
         requests = self.body().get("requests")
         if not isinstance(requests, list) or not all(isinstance(each, str) for each in requests):
             raise BadInput("The requests are missing.", hint='Send {"requests": ["…"]}.')
-        self.journal.heard(requests)
+        self.journal.runs.heard(requests)
         self.answer({})
 
 
 class MessagesHandler(_RunHandler):
-    """What a run said."""
+    """What a run said, as far as a page shows it."""
 
     @web.authenticated
     async def get(self, request: str) -> None:
@@ -91,18 +104,47 @@ class MessagesHandler(_RunHandler):
             last = int(self.get_query_argument("after", "0"))
         except ValueError:
             raise BadInput("?after= wants the number of a message.") from None
-        found, size, more = [], 0, False
-        answered = self.journal.answered(run.id)
-        for number, kind, frame in self.journal.messages(run.id, last):
-            if size >= PAGE_BYTES:
-                more = True
-                break
-            last, size = number, size + len(frame)
-            over = kind == "input_request" and (number < answered or run.ended is not None)
-            if frame and not over:
-                found.append(_message(frame))
+        assert self.home.replays is not None
+        provisioner = RuntimeProvisioner.live.get(run.kernel)
+        if provisioner is not None and provisioner.bridge is not None:
+            # Of what is shown as one message the page then has all or nothing.
+            provisioner.bridge.catch_up()
+        portion = await self.home.replays.portion(run, last)
         running = run.ended is None
-        self.answer({"messages": found, "running": running, "last": last, "more": more})
+        found = [_message(frame) for frame in portion.messages]
+        self.answer(
+            {"messages": found, "running": running, "last": portion.last, "more": portion.more}
+        )
+
+
+class OutputHandler(_RunHandler):
+    """Everything that a run printed."""
+
+    @web.authenticated
+    async def get(self, request: str) -> None:
+        """Its text, as it is read; what a browser should not draw is for it to keep as a file."""
+        run = self.found(request)
+        transcript = Transcript(self.home.root)
+        try:
+            drawn = transcript.size(run) <= DRAWN_BYTES
+            name = f"{PurePosixPath(run.path).stem}-{run.cell}.txt"
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.set_header("X-Content-Type-Options", "nosniff")
+            self.set_header("Content-Security-Policy", "sandbox")
+            self.set_header("Content-Encoding", "identity")  # to compress it would hold others up
+            self.set_header(
+                "Content-Disposition",
+                f"{'inline' if drawn else 'attachment'}; filename*=UTF-8''{quote(name)}",
+            )
+            pieces = transcript.pieces(run)
+            while (piece := await to_thread(next, pieces, None)) is not None:
+                self.write(piece[1].encode("utf-8", "replace"))
+                await self.flush()
+            await self.finish(set_content_type="text/plain; charset=utf-8")
+        except StreamClosedError:
+            return  # who asked has gone
+        finally:
+            transcript.close()
 
 
 class ClientHandler(_RunHandler):
@@ -121,11 +163,10 @@ class ClientHandler(_RunHandler):
         self.answer({})
 
 
-def _message(frame: bytes) -> dict[str, Any]:
-    unpacked = unpack_v1(frame)
-    message: dict[str, Any] = {name: unpacked.decoded(i) for i, name in enumerate(_PARTS)}
-    buffers = [base64.b64encode(buffer).decode() for buffer in unpacked.parts[4:]]
-    return {**message, "channel": unpacked.channel, "buffers": buffers}
+def _message(frame: Frame) -> dict[str, Any]:
+    message: dict[str, Any] = {name: frame.decoded(i) for i, name in enumerate(_PARTS)}
+    buffers = [base64.b64encode(buffer).decode() for buffer in frame.parts[4:]]
+    return {**message, "channel": frame.channel, "buffers": buffers}
 
 
 _REQUEST = r"([0-9A-Za-z_-]+)"
@@ -134,5 +175,6 @@ HANDLERS = [
     (r"/ropeway/api/runs", RunsHandler),
     (r"/ropeway/api/runs/heard", HeardHandler),
     (rf"/ropeway/api/runs/{_REQUEST}/messages", MessagesHandler),
+    (rf"/ropeway/api/runs/{_REQUEST}/output", OutputHandler),
     (rf"/ropeway/api/runs/{_REQUEST}/client", ClientHandler),
 ]

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from tornado import web
 
 from ropeway import wire
 from ropeway.errors import BadInput
+from ropeway.notebooks.needs import needed
 from ropeway.tls import parse_fingerprint
-from ropeway.workspace import sessions
+from ropeway.workspace import places, sessions
 from ropeway.workspace.address import HERE
 from ropeway.workspace.handlers.base import RopewayHandler
+from ropeway.workspace.usage import measure
+
+
+def asked_runtime(handler: RopewayHandler) -> tuple[str, str, str | None, dict[str, Any], str]:
+    """URL, token, name, options and class of the runtime that a body asks for.
+
+    Raises `BadInput`.
+    """
+    body = handler.body()
+    options = body.get("options") or {}
+    if not isinstance(options, dict):
+        raise BadInput("options must be an object.")
+    if pinned := handler.text(body, "fingerprint"):
+        options = {**options, "fingerprint": parse_fingerprint(pinned)}
+    url, token, name = (handler.text(body, key) for key in ("url", "token", "name"))
+    return url, token, name or None, options, handler.text(body, "runtime_class")
 
 
 class RuntimesHandler(RopewayHandler):
@@ -29,20 +47,11 @@ class RuntimesHandler(RopewayHandler):
 
     @web.authenticated
     async def post(self) -> None:
-        """Connect `{"url", "token"?, "name"?, "fingerprint"?, "options"?}`.
+        """Connect `{"url", "token"?, "name"?, "fingerprint"?, "options"?, "runtime_class"?}`.
 
         Answers 201 and a `wire.Runtime`.
         """
-        body = self.body()
-        options = body.get("options") or {}
-        if not isinstance(options, dict):
-            raise BadInput("options must be an object.")
-        if pinned := self.text(body, "fingerprint"):
-            options = {**options, "fingerprint": parse_fingerprint(pinned)}
-        name = self.text(body, "name") or None
-        runtime = await self.home.registry.connect(
-            self.text(body, "url"), self.text(body, "token"), name, options
-        )
+        runtime = await self.home.registry.connect(*asked_runtime(self))
         self.answer(wire.to_json(runtime.model()), 201)
 
 
@@ -95,12 +104,39 @@ class UsageHandler(RopewayHandler):
 
     @web.authenticated
     async def get(self, name: str) -> None:
-        """A `wire.Usage`; `?kernel=ID` lets a Python kernel there answer for a plain server."""
+        """A `wire.Usage`; `?kernel=ID` lets that kernel alone answer for a plain server."""
         runtime = self.home.registry.get(name)
-        kernel = self.get_query_argument("kernel", "")
-        asked = runtime.agent and runtime.state == "connected"
-        usage = await runtime.client.usage() if asked else None
-        self.answer(wire.to_json(usage or await sessions.measured_by_kernel(name, kernel)))
+        found = await measure(runtime, self.get_query_argument("kernel", ""))
+        self.answer(wire.to_json(found))
+
+
+class PastHandler(RopewayHandler):
+    """What a runtime used lately."""
+
+    @web.authenticated
+    async def get(self, name: str) -> None:
+        """`{"samples": [wire.Sample]}`, the oldest first."""
+        samples = self.home.registry.get(name).past.samples(time.monotonic())
+        self.answer({"samples": [wire.to_json(sample) for sample in samples]})
+
+
+class ChoicesHandler(RopewayHandler):
+    """Where a notebook may run that needs an accelerator."""
+
+    @web.authenticated
+    async def get(self, name: str) -> None:
+        """`{"choices": [wire.Choice]}`, the best first, for a notebook on this runtime.
+
+        `?accelerator=` and `?gpu_type=` are what its metadata say in Colab's words; of nothing
+        there are no choices.
+        """
+        registry = self.home.registry
+        own = registry.get(name).name
+        told = {key: self.get_query_argument(key, "") for key in ("accelerator", "gpu_type")}
+        colab = {"gpuType": told["gpu_type"]}
+        need = needed({"accelerator": told["accelerator"], "colab": colab})
+        found = await places.choices(registry, need, own) if need is not None else ()
+        self.answer({"choices": [wire.to_json(each) for each in found]})
 
 
 class KernelsHandler(RopewayHandler):
@@ -129,13 +165,32 @@ class KernelHandler(RopewayHandler):
     async def delete(self, name: str, remote_id: str) -> None:
         """Shut it down, together with this workspace's session if it has one."""
         runtime = self.home.registry.get(name)
-        local = sessions.local_id(runtime.name, remote_id)
-        if local is not None and local in self.kernel_manager:
+        if local := _ours(self, name, remote_id):
             await self.kernel_manager.shutdown_kernel(local)
         else:
             await runtime.client.delete_kernel(remote_id)
         self.set_status(204)
         self.finish()
+
+
+class KernelRestartHandler(RopewayHandler):
+    """Restart of a kernel, which frees the memory that it holds."""
+
+    @web.authenticated
+    async def post(self, name: str, remote_id: str) -> None:
+        """Answers 202 once it is back, without its variables."""
+        runtime = self.home.registry.get(name)
+        if local := _ours(self, name, remote_id):
+            await self.kernel_manager.restart_kernel(local)
+        else:
+            await runtime.client.restart_kernel(remote_id)
+        self.answer({}, 202)
+
+
+def _ours(handler: RopewayHandler, runtime: str, remote_id: str) -> str | None:
+    """This workspace's id of a kernel on a runtime, if it is one of its own."""
+    local = sessions.local_id(runtime, remote_id)
+    return local if local is not None and local in handler.kernel_manager else None
 
 
 _NAME = r"([a-z0-9-]+)"
@@ -147,6 +202,9 @@ HANDLERS = [
     (rf"/ropeway/api/runtimes/{_NAME}/start", StartHandler),
     (rf"/ropeway/api/runtimes/{_NAME}/restart", RestartHandler),
     (rf"/ropeway/api/runtimes/{_NAME}/usage", UsageHandler),
+    (rf"/ropeway/api/runtimes/{_NAME}/usage/past", PastHandler),
+    (rf"/ropeway/api/runtimes/{_NAME}/choices", ChoicesHandler),
     (rf"/ropeway/api/runtimes/{_NAME}/kernels", KernelsHandler),
     (rf"/ropeway/api/runtimes/{_NAME}/kernels/{_ID}", KernelHandler),
+    (rf"/ropeway/api/runtimes/{_NAME}/kernels/{_ID}/restart", KernelRestartHandler),
 ]

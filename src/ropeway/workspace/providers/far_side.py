@@ -38,15 +38,18 @@ _OFFLINE = re.compile(
 class FarSide:
     """The runtime of one folder of one far user; `shown` is the machine's name for people."""
 
-    def __init__(self, shown: str, folder: str, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, shown: str, folder: str, tell: Callable[[str], None], stop_idle: float = 0
+    ) -> None:
         self._shown = shown
+        self._stop_idle = stop_idle
         self._folder = folder
         self._tell = tell
 
-    async def start(self, connection: Connection, *, action: str) -> Server | None:
+    async def start(self, connection: Connection, *, action: str) -> Server | str:
         """Where the runtime listens there: `start`, `resume` or `look`, see `runtime.detached`.
 
-        Installs first if need be. None: none runs, and none was to be started.
+        Installs first if need be. A text: why none runs, where none was to be started.
         """
         answer = await self._ask(connection, action)
         if "install" in answer:
@@ -56,7 +59,7 @@ class FarSide:
             raise RopewayError.from_json(answer["error"])
         try:
             found = answer["server"]
-            return None if found is None else Server(**found)
+            return Server(**found) if found else str(answer.get("why") or "does not run")
         except (KeyError, TypeError):
             raise self._mute() from None
 
@@ -72,6 +75,7 @@ class FarSide:
             "ropeway_action": action,
             "ropeway_folder": self._folder,
             "ropeway_idle": str(IDLE_SECONDS),
+            "ropeway_stop_idle": str(self._stop_idle),
         }
         return await self._talk(connection, _script(words, "remote_start.sh"), START_SECONDS)
 

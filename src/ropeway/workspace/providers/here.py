@@ -36,7 +36,7 @@ class Here(Provider):
     kind = HERE
 
     def __init__(self, process: ServerProcess, site: Site) -> None:
-        super().__init__(Record(HERE, "here://this machine", ""), site)
+        super().__init__(Record(HERE, "here://this machine", "", runtime_class=HERE), site)
         self._process = process
         self._server: Server | None = None
         if site.door:

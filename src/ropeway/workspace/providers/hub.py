@@ -68,6 +68,11 @@ class Hub(Provider):
         return SCHEME + url + ("?" + urlencode(asked) if asked else ""), address.token
 
     @property
+    def usual_class(self) -> str:
+        """Others administer it."""
+        return "shared"
+
+    @property
     def shown(self) -> str:
         """The Hub, and the name of the server there."""
         return f"{self._hub.shown} ▸ {self._server}" if self._server else self._hub.shown
@@ -225,6 +230,11 @@ class Hub(Provider):
 
 
 def _check(options: dict[str, Any]) -> None:
+    if "stop_idle" in options:
+        raise BadInput(
+            "A JupyterHub ends idle servers by its own rules (its culler).",
+            hint="Ask who runs it, or stop yours: `ropeway disconnect NAME --stop`.",
+        )
     for key, value in options.items():
         kind = {"server": str, "profile": str, "user_options": dict}.get(key)
         if kind is None or not isinstance(value, kind):

@@ -32,7 +32,7 @@ class Joined(Provider):
 
     def reaches(self, record: Record) -> bool:
         """Keys change, and so may the machine behind the name: the link is the same."""
-        if not record.url.startswith(SCHEME):
+        if not record.url.startswith(SCHEME) or record.runtime_class != self.record.runtime_class:
             return False
         self.record = record
         return True

@@ -44,6 +44,12 @@ class Provider(ABC):
     stoppable: ClassVar[bool] = False
     """Whether `stop` can end what stands at the other end."""
 
+    stop_idle: float = 0.0
+    """Seconds without a running cell after which home is to stop it; 0: it sees to that itself."""
+
+    why_stopped = ""
+    """Why home stopped it by itself, as the end of a sentence."""
+
     door = ""
     """The URL at the runtime that leads to home's services; empty where there is no such road."""
 
@@ -58,6 +64,16 @@ class Provider(ABC):
     @abstractmethod
     def read(cls, text: str, token: str, options: dict[str, Any]) -> tuple[str, str]:
         """What a person pasted, as a record's URL and token. Raises `BadInput`."""
+
+    @property
+    def runtime_class(self) -> str:
+        """What a policy knows the runtime as: here, own, shared or public."""
+        return self.record.runtime_class or self.usual_class
+
+    @property
+    def usual_class(self) -> str:
+        """The class of a runtime of this kind where nobody said another."""
+        return "own"
 
     @property
     def shown(self) -> str:
@@ -81,6 +97,9 @@ class Provider(ABC):
 
         Connecting asks for it too; `reach` never starts what was stopped on purpose.
         """
+
+    async def give_up(self) -> None:  # noqa: B027 (most leave nothing that costs)
+        """End what `start` of this very object brought up: nobody will know of it. Never raises."""
 
     async def stop(self) -> None:
         """End what stands at the other end, on request. Raises `RopewayError`."""

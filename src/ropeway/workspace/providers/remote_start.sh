@@ -1,4 +1,4 @@
-# Runs at the far side, behind assignments of ropeway_key, _action, _folder, _idle.
+# Runs at the far side, behind assignments of ropeway_key, _action, _folder, _idle, _stop_idle.
 # Uses the environment that is there; says so when there is none.
 base="${ROPEWAY_HOME:-${XDG_DATA_HOME:-$HOME/.local/share}/ropeway}/runtime"
 case "$ropeway_folder" in
@@ -7,7 +7,7 @@ case "$ropeway_folder" in
 esac
 run() {
   exec "$1/bin/python" -m ropeway.runtime.detached \
-    "$ropeway_action" "$ropeway_folder" "$ropeway_idle" </dev/null
+    "$ropeway_action" "$ropeway_folder" "$ropeway_idle" "$ropeway_stop_idle" </dev/null
 }
 # Its Python is a link that leads nowhere once the system's Python was replaced.
 works() {

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ropeway.errors import BadInput, RopewayError, Unreachable
+from ropeway.duration import seconds
+from ropeway.errors import BadInput, RopewayError, Stopped, Unreachable
 from ropeway.workspace.address import Address
 from ropeway.workspace.process import Server
 from ropeway.workspace.providers.far_side import FarSide
@@ -25,6 +26,9 @@ from ropeway.workspace.remembered import Record
 
 ANSWER_SECONDS = 8.0
 """A server that takes longer to say anything is out of reach; the 15 s promise hangs on it."""
+
+LOOK_SECONDS = 15.0
+"""A runtime that does not run is not looked for more often: each look starts a Python there."""
 
 _SHORT_LIFE = 5.0
 
@@ -40,7 +44,9 @@ class Ssh(Provider):
         target = parse_target(record.url)
         self._name = target.shown
         self._command = SshCommand(target, str(record.options.get("config") or ""))
-        self._far = FarSide(self._name, target.folder, site.tell)
+        asked = record.options.get("stop_idle")
+        stop_idle = seconds("--stop-idle", asked) if asked else 0.0
+        self._far = FarSide(self._name, target.folder, site.tell, stop_idle)
         self._port = HeldPort()
         self._connection: Connection | None = None
         self._opened = 0.0
@@ -50,26 +56,40 @@ class Ssh(Provider):
         self._lent = 0
         """The far port that leads to home's services, to be asked for again."""
         self._met = False
-        self._stopped = False
+        self._wanted = False
+        """Whether somebody asked for its start, even if it was stopped."""
+        self._gone: Stopped | None = None
+        self._looked_at = 0.0
         self._closed = False
         self._turn = asyncio.Lock()
 
     @classmethod
     def read(cls, text: str, token: str, options: dict[str, Any]) -> tuple[str, str]:
-        """`ssh://[user@]host[:port][/folder]`; the only option is `config`, an ssh_config."""
+        """`ssh://[user@]host[:port][/folder]`.
+
+        The options are `config`, an ssh_config, and `stop_idle`, a time such as `2h`.
+        """
         if token.strip():
             raise BadInput("SSH wants no token.", hint="Connect it without one.")
         for name, value in options.items():
-            if name != "config" or not isinstance(value, str):
-                raise BadInput(f"SSH knows no option {name!r}.")
-            if not Path(value).is_file():
-                raise BadInput(f"There is no file {value}.", hint="Name an ssh_config file.")
+            if name not in ("config", "stop_idle") or not isinstance(value, str):
+                raise BadInput(
+                    f"SSH knows no option {name}={value!r}.",
+                    hint="It knows config (a file) and stop_idle (a time such as 2h), as texts.",
+                )
+        if (file := options.get("config")) and not Path(file).is_file():
+            raise BadInput(f"There is no file {file}.", hint="Name an ssh_config file.")
+        if "stop_idle" in options and not seconds("stop_idle", options["stop_idle"]):
+            raise BadInput("stop_idle 0 would end it at once.", hint="Such as 30m, 8h or 7d.")
         return parse_target(text).url, ""
 
     async def reach(self) -> Address:
-        """Log in, install, start and forward: whatever of it is still to be done."""
-        if self._stopped:
-            raise self._gone("was stopped")
+        """Log in, install, start and forward: whatever of it is still to be done.
+
+        Raises `Stopped` where somebody stopped it, or it ended by itself after `stop_idle`.
+        """
+        if self._gone is not None and time.monotonic() - self._looked_at < LOOK_SECONDS:
+            raise self._gone
         async with self._turn:
             try:
                 return await self._reached()
@@ -89,6 +109,11 @@ class Ssh(Provider):
         assert self._server is not None
         return Address(f"http://127.0.0.1:{self._port.number}", self._server.token)
 
+    async def start(self) -> None:
+        """Start the runtime there, even if it was stopped."""
+        self._wanted, self._gone = True, None
+        await self.reach()
+
     async def stop(self) -> None:
         """End the far runtime with its kernels, for all who use it."""
         async with self._turn:
@@ -96,7 +121,7 @@ class Ssh(Provider):
                 await self._log_in()
             assert self._connection is not None
             await self._far.stop(self._connection)
-            self._stopped, self._server = True, None
+            self._server = None
 
     async def aclose(self) -> None:
         """End the connection; the far runtime goes on."""
@@ -106,7 +131,7 @@ class Ssh(Provider):
 
     async def _log_in(self) -> None:
         if self._closed:
-            raise self._gone("was let go of")
+            raise self._let_go()
         await self._hang_up()
         await self._port.hold()
         connection = Connection(self._command, self._dropped)
@@ -115,7 +140,7 @@ class Ssh(Provider):
                 self.site.tell(f"Connecting to {self._name} over SSH…")
             await connection.open()
             if self._closed:
-                raise self._gone("was let go of")
+                raise self._let_go()
         except BaseException:
             await connection.aclose()
             raise
@@ -136,15 +161,17 @@ class Ssh(Provider):
         """Find or start the runtime there, and let our port lead to it."""
         connection = self._connection
         assert connection is not None
-        action = ("resume" if self._met else "start") if self.site.start else "look"
-        server = await self._far.start(connection, action=action)
-        if server is None:
-            raise self._gone("does not run")
+        wish = "start" if self._wanted else "resume"
+        self._gone, self._server = None, None
+        server = await self._far.start(connection, action=wish if self.site.start else "look")
+        if isinstance(server, str):
+            self._gone, self._looked_at = self._stopped(server), time.monotonic()
+            raise self._gone
         await self._bring(connection, urlsplit(server.url).port or 0)
         if self.site.door and not self.door:
             self._lent = await connection.lend(self.site.door, self._lent)
             self.door = f"http://127.0.0.1:{self._lent}" if self._lent else ""
-        self._server, self._met = server, True
+        self._server, self._met, self._wanted = server, True, False
 
     async def _bring(self, connection: Connection, far_port: int) -> None:
         if self._brought == far_port:
@@ -177,11 +204,15 @@ class Ssh(Provider):
         except OSError:
             return False
 
-    def _gone(self, why: str) -> Unreachable:
-        return Unreachable(
-            f"The runtime on {self._name} {why}.",
-            hint=f"`ropeway disconnect {self.record.name}` and connect it again: that starts it.",
+    def _stopped(self, why: str) -> Stopped:
+        command = f"ropeway start {self.record.name}"
+        return Stopped(
+            f"The runtime on {self._name} {why}. Start it again: `{command}`.",
+            hint=f"`{command}`, or Connect ▸ Manage runtimes and sessions… ▸ Start.",
         )
+
+    def _let_go(self) -> Unreachable:
+        return Unreachable(f"The runtime {self.record.name} was let go of.")
 
 
 async def _first_words(port: int) -> bytes:

@@ -1,0 +1,379 @@
+"""PostgreSQL through ADBC: a table, a view or a query, as Arrow straight from `COPY`
+(`ropeway[postgres]`)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pyarrow as pa  # type: ignore[import-untyped]
+
+from ropeway.data import passwords
+from ropeway.data.engines import types
+from ropeway.data.engines.database import (
+    SECONDS,
+    Carried,
+    Database,
+    Feed,
+    Filter,
+    split_by_type,
+)
+from ropeway.data.problem import because, missing
+from ropeway.errors import BadInput, NotFound, QueryFailed, RopewayError, Unreachable
+from ropeway.wire import Column
+
+_BATCH_BYTES = 4 << 20
+_CONNECT_SECONDS = 10
+
+_NATIVE = {
+    "int2": "SMALLINT",
+    "int4": "INTEGER",
+    "int8": "BIGINT",
+    "bool": "BOOLEAN",
+    "float4": "FLOAT",
+    "float8": "DOUBLE",
+    "text": "VARCHAR",
+    "varchar": "VARCHAR",
+    "bytea": "BLOB",
+    "time": "TIME",
+    "interval": "INTERVAL",
+    "uuid": "UUID",
+}
+_FINITE = {"date": "DATE", "timestamp": "TIMESTAMP", "timestamptz": "TIMESTAMP WITH TIME ZONE"}
+"""These know an infinity in PostgreSQL, which Arrow has none for: it becomes NULL."""
+
+_LISTS = {"_int2", "_int4", "_int8", "_bool", "_float4", "_float8", "_text", "_varchar", "_uuid"}
+
+
+class Table(Database):
+    """One table, view or query of the database at `url`, which holds no password."""
+
+    kind = "postgresql"
+
+    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+        self._url = url
+        self._options = options
+        if not {"table", "query"} & set(options):
+            raise BadInput(
+                "It is not said which table of the database is meant.",
+                hint="--table NAME or --query 'SELECT …', or the same in ropeway.toml.",
+            )
+
+    def columns(self) -> tuple[Column, ...]:
+        """As the database describes them."""
+        with self._connect() as connection:
+            return tuple(each.column for each in self._carried(connection))
+
+    def open(
+        self, columns: Sequence[str], filters: Sequence[Filter] = (), limit: int | None = None
+    ) -> Feed:
+        """The rows, in a transaction that only reads."""
+        connection = self._start()
+        try:
+            carried = {each.column.name: each for each in self._carried(connection)}
+            chosen = [carried[name] for name in columns]
+            fitting, whole = split_by_type(filters, carried)
+            sql = self._select(chosen, fitting, carried, limit if whole else None)
+            return _Stream(connection, sql, [each.column for each in chosen]).feed()
+        except BaseException:
+            connection.close()
+            raise
+
+    def stamp(self) -> str | None:
+        """What transactions are done and under way: the same means that nothing was written.
+
+        Only for tables. A view may look elsewhere, or at the clock.
+        """
+        if "query" in self._options:
+            return None
+        with self._connect() as connection:
+            found = _rows(
+                connection,
+                "select txid_current_snapshot()::text, pg_postmaster_start_time()::text,"  # noqa: S608
+                f" oid::bigint from pg_class where oid = to_regclass({_text(self._relation())})"
+                " and relkind in ('r', 'm') and not relrowsecurity",
+            )
+        return str(found[0]) if found else None
+
+    def rows(self) -> tuple[int, bool] | None:
+        """As the last ANALYZE counted."""
+        if "query" in self._options:
+            return None
+        with self._connect() as connection:
+            found = _rows(
+                connection,
+                "select reltuples::bigint from pg_class"  # noqa: S608  # quoted
+                f" where oid = to_regclass({_text(self._relation())}) and relkind in ('r', 'm')",
+            )
+        return (int(found[0][0]), False) if found and found[0][0] >= 0 else None
+
+    @contextmanager
+    def _connect(self) -> Iterator[Any]:
+        connection = self._start()
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def _start(self) -> Any:
+        try:
+            from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
+        except ImportError:
+            raise missing("PostgreSQL", "postgres") from None
+        url = passwords.whole(self._url)
+        if "connect_timeout" not in parse_qs(urlsplit(url).query):
+            url += f"{'&' if urlsplit(url).query else '?'}connect_timeout={_CONNECT_SECONDS}"
+        with _told():
+            connection = dbapi.connect(url, autocommit=True)
+        try:
+            with _told():
+                for setting in self._settings():
+                    _execute(connection, setting)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _settings(self) -> list[str]:
+        """What a session begins with. The schema is fixed, so that no table of another's can
+        take the place of the one that was meant."""
+        schema = _name(self._options.get("schema", "public"))
+        seconds = int(self._options.get("timeout", SECONDS))
+        told = [
+            f"set search_path = {schema}, pg_temp",
+            "set timezone = 'UTC'",
+            f"set statement_timeout = {seconds * 1000}",
+            f"set lock_timeout = {min(seconds, 10) * 1000}",
+            "set default_transaction_read_only = on",
+        ]
+        if role := self._options.get("role"):
+            told.append(f"set role {_name(role)}")
+        return told
+
+    def _relation(self) -> str:
+        if query := self._options.get("query"):
+            return f"({query.rstrip().rstrip(';')}\n) as q"
+        schema, dot, table = str(self._options["table"]).rpartition(".")
+        return f"{_name(schema)}.{_name(table)}" if dot else _name(table)
+
+    def _carried(self, connection: Any) -> list[Carried]:
+        with _told(), connection.cursor() as cursor:
+            found = cursor.adbc_execute_schema(f"select * from {self._relation()}")  # noqa: S608
+        wanted = self._options.get("columns", {})
+        carried = []
+        for field in found:
+            if field.name in wanted:
+                types.arrow_type(wanted[field.name])
+                column = Column(field.name, wanted[field.name])
+                carried.append(Carried(column, f"{_name(field.name)}::text", pushes=False))
+            else:
+                carried.append(_carry(field.name, field.metadata or {}))
+        return carried
+
+    def _select(
+        self,
+        chosen: Sequence[Carried],
+        filters: Sequence[Filter],
+        carried: Mapping[str, Carried],
+        limit: int | None,
+    ) -> str:
+        listed = ", ".join(f"{each.sql} as {_name(each.column.name)}" for each in chosen)
+        sql = f"select {listed} from {self._relation()}"  # noqa: S608  # names are quoted
+        if filters:
+            kinds = {name: each.column.type for name, each in carried.items()}
+            sql += " where " + " and ".join(
+                _condition(each, kinds[each.column]) for each in filters
+            )
+        return sql if limit is None else f"{sql} limit {int(limit)}"
+
+
+class _Stream:
+    """One query that is read batch by batch, and can be stopped from another thread."""
+
+    def __init__(self, connection: Any, sql: str, columns: Sequence[Column]) -> None:
+        self._connection = connection
+        self._columns = columns
+        self._schema = types.schema(columns)
+        self._cursor = connection.cursor()
+        self._cursor.adbc_statement.set_options(
+            **{"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)}
+        )
+        self._sql = sql
+        self._cancelled = False
+        self._reading = threading.Lock()
+        self._open = True
+
+    def feed(self) -> Feed:
+        """The rows; the query begins when the first are read, so that `cancel` reaches it."""
+        return Feed(self._schema, self._batches(), cancel=self.cancel, close=self.close)
+
+    def cancel(self) -> None:
+        """Tell the server to stop."""
+        self._cancelled = True
+        with suppress(Exception):
+            self._cursor.adbc_cancel()
+
+    def close(self) -> None:
+        """Stop what still runs, then let go."""
+        while not self._reading.acquire(timeout=0.05):
+            self.cancel()
+        try:
+            if self._open:
+                self._open = False
+                with suppress(Exception):
+                    self._cursor.adbc_cancel()
+                with suppress(Exception):
+                    self._cursor.close()
+                self._connection.close()
+        finally:
+            self._reading.release()
+
+    def _batches(self) -> Iterator[Any]:
+        reader = self._read(self._begin)
+        while (batch := self._read(lambda: next(reader, None))) is not None:
+            if batch.num_rows:
+                yield self._fitted(batch)
+
+    def _begin(self) -> Any:
+        self._cursor.execute(self._sql)
+        return self._cursor.fetch_record_batch()
+
+    def _read(self, call: Callable[[], Any]) -> Any:
+        with self._reading:
+            if self._cancelled or not self._open:
+                raise QueryFailed("The query was cancelled.")
+            try:
+                with _told():
+                    return call()
+            except RopewayError:
+                if self._cancelled:
+                    raise QueryFailed("The query was cancelled.") from None
+                raise
+
+    def _fitted(self, batch: Any) -> Any:
+        arrays = [
+            types.fit(column.name, array, column.type)
+            for column, array in zip(self._columns, batch.columns, strict=True)
+        ]
+        return pa.record_batch(arrays, schema=self._schema)
+
+
+def _carry(name: str, metadata: Mapping[bytes, bytes]) -> Carried:
+    """How a column travels, by what PostgreSQL calls its type: what Arrow has no exact type for
+    goes as text."""
+    kind = metadata.get(b"POSTGRESQL:type", b"").decode()
+    sql = _name(name)
+    if kind in _NATIVE:
+        return Carried(Column(name, _NATIVE[kind]), sql)
+    if kind in _FINITE:
+        finite = f"case when isfinite({sql}) then {sql} end"
+        return Carried(Column(name, _FINITE[kind]), finite, whole=False)
+    if kind == "numeric":
+        modifier = int(metadata.get(b"POSTGRESQL:typmod", b"-1")) - 4
+        word = types.decimal(modifier >> 16, modifier & 0x7FF) if modifier >= 0 else "DOUBLE"
+        exact = word != "DOUBLE"
+        return Carried(Column(name, word), sql if exact else f"{sql}::float8", pushes=exact)
+    if kind in _LISTS:
+        return Carried(Column(name, _NATIVE[kind[1:]] + "[]"), sql, pushes=False)
+    if kind == "oid":
+        return Carried(Column(name, "BIGINT"), f"{sql}::int8")
+    if kind == "bpchar":
+        # As PostgreSQL compares it, blanks at the end do not count; in DuckDB they do.
+        return Carried(Column(name, "VARCHAR"), sql, pushes=False)
+    return Carried(Column(name, "VARCHAR"), f"{sql}::text", pushes=False)
+
+
+def _condition(each: Filter, kind: str) -> str:
+    name = _name(each.column)
+    if each.op in ("is null", "is not null"):
+        return f"{name} {each.op}"
+    if each.op == "in":
+        return f"{name} in ({', '.join(_literal(value, kind) for value in each.value)})"
+    return f"{name} {each.op} {_literal(each.value, kind)}"
+
+
+def _literal(value: Any, kind: str) -> str:
+    """A value of a checked type as SQL. `COPY` takes no parameters, so texts go as hex: there is
+    no quoting to get wrong."""
+    if kind == "VARCHAR":
+        return _text(value)
+    if kind == "BOOLEAN":
+        return str(value).lower()
+    if kind == "DOUBLE":
+        return f"'{float(value)!r}'::float8"
+    if kind.startswith("DECIMAL"):
+        return f"'{value:f}'::numeric" if not isinstance(value, int) else f"{value}::numeric"
+    if kind == "DATE":
+        return f"'{value.isoformat()}'::date"
+    if kind.startswith("TIMESTAMP"):
+        word = "timestamptz" if value.tzinfo else "timestamp"
+        return f"'{value.isoformat()}'::{word}"
+    return str(int(value))
+
+
+def _text(value: str) -> str:
+    return f"convert_from(decode('{value.encode().hex()}', 'hex'), 'UTF8')"
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _execute(connection: Any, sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+def _rows(connection: Any, sql: str) -> list[tuple[Any, ...]]:
+    with _told(), connection.cursor() as cursor:
+        cursor.execute(sql)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """The driver's errors in our words."""
+    from adbc_driver_manager import Error
+
+    try:
+        yield
+    except (Error, OSError, pa.ArrowException) as error:
+        raise _explain(str(error), getattr(error, "sqlstate", None) or "") from None
+
+
+def _explain(text: str, state: str) -> RopewayError:
+    """By PostgreSQL's own code where there is one; a stream that breaks has only a text."""
+    note = passwords.hidden(text)
+    if state in ("42P01", "3F000"):
+        return because(NotFound("Its table is not in the database."), note)
+    if state == "42501" or "permission denied" in text:
+        return because(QueryFailed("The database does not let home read the table."), note)
+    if state in ("28P01", "28000") or "authentication failed" in text or "no password" in text:
+        return because(
+            QueryFailed(
+                "The database does not let home in.",
+                hint="Give the password anew: ropeway data password NAME.",
+            ),
+            note,
+        )
+    if "statement timeout" in text:
+        return because(
+            QueryFailed(
+                "The database took too long for the query.",
+                hint="Raise the option timeout, or ask for less.",
+            ),
+            note,
+        )
+    if state == "57014" or "canceling statement" in text:
+        return because(QueryFailed("The query was cancelled."), note)
+    if "database" in text and "does not exist" in text:
+        return because(NotFound("The database is not there."), note)
+    if "Failed to connect" in text or "could not connect" in text:
+        return because(Unreachable("The database does not answer."), note)
+    if state.startswith("42"):
+        return because(BadInput("The query of the dataset does not fit the database."), note)
+    return because(QueryFailed("The database could not answer."), note)

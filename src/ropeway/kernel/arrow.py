@@ -1,0 +1,159 @@
+"""From the bytes that crossed to tables: of Arrow, and of the libraries that read Arrow."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+from ropeway.errors import BadInput, MissingPackage
+from ropeway.kernel.incoming import Incoming
+from ropeway.kernel.progress import Progress
+
+
+def package(name: str, install: str = "") -> Any:
+    """The package `name` of the kernel's environment. Raises `MissingPackage`, which says what to
+    `install`."""
+    try:
+        found = import_module(name)
+        if name == "pyarrow":
+            import_module("pyarrow.ipc")
+            import_module("pyarrow.compute")
+        return found
+    except ImportError as error:
+        raise MissingPackage(
+            f"This needs the package {name}, which is not in this kernel's environment.",
+            hint=f"Run in a cell: %pip install {install or name}",
+            package=name,
+        ) from error
+
+
+def opened(pa: Any, incoming: Incoming, progress: Progress) -> Any:
+    """The answer as an open reader of record batches."""
+    return pa.ipc.open_stream(Source(incoming, progress), memory_pool=pool(pa))
+
+
+def pool(pa: Any) -> Any:
+    """Where the memory of a table comes from: the system's own.
+
+    Of Arrow's, made for many small pieces, a table takes half as much again as it holds.
+    """
+    return pa.system_memory_pool()
+
+
+class Source:
+    """An answer as the file that Arrow reads; what was read is let go."""
+
+    closed = False
+
+    def __init__(self, incoming: Incoming, progress: Progress) -> None:
+        self._incoming = incoming
+        self._progress = progress
+        self._piece: Any = memoryview(b"")
+
+    def read(self, size: int = -1) -> bytes:
+        """That many bytes; fewer at the end alone."""
+        parts: list[Any] = []
+        wanted = size if size >= 0 else sys.maxsize
+        while wanted:
+            if not self._piece:
+                piece = self._incoming.take(self._progress)
+                if piece is None:
+                    break
+                self._piece = memoryview(piece)
+            part = self._piece[:wanted]
+            self._piece = self._piece[len(part) :]
+            wanted -= len(part)
+            parts.append(part)
+        return b"".join(parts)
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def close(self) -> None:
+        """The answer itself stays open: its end tells what became of the query."""
+
+
+def plain(pa: Any, table: Any, whole: set[str]) -> Any:
+    """A table, or batch, with the query's own types.
+
+    Texts stand for the dictionaries that only saved bytes on the way, and int64 for the columns
+    `whole` of 128-bit numbers where every value fits.
+    """
+    names, columns = [], []
+    for index, field in enumerate(table.schema):
+        column = table.column(index)
+        if pa.types.is_dictionary(field.type):
+            column = _decoded(pa, column, field.type.value_type)
+        elif field.name in whole and pa.types.is_decimal(field.type):
+            column = _int64(pa, column)
+        names.append(field.name)
+        columns.append(column)
+    return type(table).from_arrays(columns, names=names) if columns else table
+
+
+def without_decimals(pa: Any, table: Any) -> Any:
+    """Decimals as float64, with which pandas and NumPy compute."""
+    for index, field in enumerate(table.schema):
+        if pa.types.is_decimal(field.type):
+            column = table.column(index).cast(pa.float64())
+            table = table.set_column(index, pa.field(field.name, column.type), column)
+    return table
+
+
+def arrays(pa: Any, table: Any) -> dict[str, Any]:
+    """Each column as a NumPy array. Raises `BadInput` for one that holds no numbers.
+
+    Whole numbers and booleans with a NULL become float64 with nan.
+    """
+    found: dict[str, Any] = {}
+    for name, column in zip(table.column_names, without_decimals(pa, table).columns, strict=True):
+        kind = column.type
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or _is_bool(pa, kind)):
+            raise BadInput(
+                f"The column {name} is a {kind}, which is no number.",
+                hint="Select the columns of numbers, or take .df() or .arrow().",
+                column=name,
+            )
+        if column.null_count and not pa.types.is_floating(kind):
+            column = column.cast(pa.int8() if _is_bool(pa, kind) else kind).cast(pa.float64())
+        found[name] = column.to_numpy()
+    return found
+
+
+def for_torch(numpy: Any, name: str, array: Any) -> Any:
+    """The array with a type that torch has, to be written into. Raises `BadInput`."""
+    if array.dtype.kind == "u" and array.dtype.itemsize > 1:
+        if array.dtype.itemsize == 8 and array.size and array.max() >= 1 << 63:
+            raise BadInput(f"The column {name} holds numbers that torch's int64 cannot.")
+        return array.astype(numpy.int64)
+    return array if array.flags.writeable and array.flags.c_contiguous else array.copy()
+
+
+def polars_frame(polars: Any, data: Any, whole: set[str]) -> Any:
+    """A Polars frame of an Arrow stream, without pyarrow."""
+    frame = polars.read_ipc_stream(data)
+    frame = frame.with_columns(polars.selectors.categorical().cast(polars.String))
+    for name in whole:
+        numbers = frame[name].cast(polars.Int64, strict=False)
+        if numbers.null_count() == frame[name].null_count():
+            frame = frame.with_columns(numbers)
+    return frame
+
+
+def _is_bool(pa: Any, kind: Any) -> bool:
+    return bool(pa.types.is_boolean(kind))
+
+
+def _decoded(pa: Any, column: Any, kind: Any) -> Any:
+    if isinstance(column, pa.ChunkedArray):
+        return pa.chunked_array([_decoded(pa, each, kind) for each in column.chunks], type=kind)
+    return pa.compute.take(column.dictionary, column.indices, memory_pool=pool(pa))
+
+
+def _int64(pa: Any, column: Any) -> Any:
+    try:
+        return column.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return column

@@ -1,0 +1,7 @@
+"""`google.colab.sql`."""
+
+from __future__ import annotations
+
+from ropeway.kernel.colab.sql import bigquery
+
+__all__ = ["bigquery"]
