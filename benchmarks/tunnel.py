@@ -33,15 +33,15 @@ def prepare(stack: ExitStack) -> Server:
     assert work.api("/ropeway/api/runtimes", "POST", body)[0] == 201
     invite = work.api("/ropeway/api/invites", "POST", {"name": "link"})[1]
     stack.enter_context(joining(folder / "joined", work.url, invite["token"]))
-    while not joined(work):
+    while not has_joined(work, "link"):
         time.sleep(0.2)
     return work
 
 
-def joined(work: Server) -> bool:
-    """Whether the runtime `link` is there."""
+def has_joined(work: Server, name: str) -> bool:
+    """Whether that runtime is there."""
     rows = work.api("/ropeway/api/runtimes")[1]["runtimes"]
-    return any(row["name"] == "link" and row["state"] == "connected" for row in rows)
+    return any(row["name"] == name and row["state"] == "connected" for row in rows)
 
 
 async def measure(rounds: int) -> list[dict[str, Any]]:
