@@ -22,6 +22,7 @@ export function addToSidebar(
   palette: ICommandPalette | null
 ): void {
   const { widget, type, rank, command, label, caption, icon } = panel;
+  widget.addClass('rw-Sidebar');
   app.shell.add(widget, 'left', { rank, type });
   restorer?.add(widget, widget.id);
   app.commands.addCommand(command, {

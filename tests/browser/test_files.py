@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from support.servers import Server
 
+from .accessibility import assert_accessible
 from .conftest import IS_READY, PANEL, Open, run, until
 
 UPLOAD = """\
@@ -32,11 +31,7 @@ def test_files_go_to_a_cell_and_come_back(
     run(page, cell)
     chooser = page.get_by_label("Choose files, or drop them here")
     expect(chooser).to_be_visible()
-    page.evaluate("document.body.style.height = '100vh'")  # axe takes text for cut off without one
-    found = Axe().run(page, context=".rw-Upload")
-    assert found.violations_count == 0, found.generate_report()
-    if shots := os.environ.get("SHOTS"):
-        page.screenshot(path=f"{shots}/upload.png")
+    assert_accessible(page, ".rw-Upload", "upload")
     page.reload()
     chooser.set_input_files([tmp_path / "a.txt", tmp_path / "big.bin"])
     expect(cell).to_contain_text("up/big.bin 2350b445")

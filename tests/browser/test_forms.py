@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-from pathlib import Path
 from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from support.servers import Server
 
+from .accessibility import assert_accessible
 from .conftest import IS_READY, PANEL, Open, until
 
 SOURCE = "() => window.jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.source"
@@ -33,8 +31,6 @@ SLOW = """() => {
 }"""
 UNDO = "() => window.jupyterapp.shell.currentWidget.content.activeCell.editor.undo()"
 SAVE = "() => window.jupyterapp.shell.currentWidget.context.save()"
-THEME = "name => window.jupyterapp.commands.execute('apputils:change-theme', { theme: name })"
-THEMED = "light => document.body.dataset.jpThemeLight === light"
 
 FORM = """\
 #@title Train it { run: "auto", form-width: "40%" }
@@ -121,19 +117,7 @@ def test_a_form_stands_beside_its_code_or_in_its_place(page: Page, open_notebook
     page.locator(".lm-Menu").get_by_text("Show the Code Only").click()
     expect(second.locator(".rw-Form")).to_be_hidden()
     assert page.evaluate(VIEW) == "code"
-    # JupyterLab's body has no height: axe takes all text for cut off, and looks at no colour.
-    page.evaluate("document.body.style.height = '100vh'")
-    try:
-        for theme, light in (("JupyterLab Dark", "false"), ("JupyterLab Light", "true")):
-            page.evaluate(THEME, theme)
-            page.wait_for_function(THEMED, arg=light)
-            if shots := os.environ.get("SHOTS"):
-                page.wait_for_timeout(1_000)
-                page.screenshot(path=Path(shots) / f"forms-{light}.png")
-            found = Axe().run(page, context=".rw-Form")
-            assert found.violations_count == 0, found.generate_report()
-    finally:
-        page.evaluate(THEME, "JupyterLab Light")
+    assert_accessible(page, ".rw-Form", "forms")
     page.evaluate(LOCKED)
     expect(cell.get_by_label("batch")).to_be_disabled()
     expect(cell.get_by_role("button", name="Hide code")).to_be_hidden()

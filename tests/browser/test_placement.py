@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import random
-from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from ropeway.errors import BadInput
 from ropeway.kernel.on import parse
 from support.servers import Server
 
+from .accessibility import assert_accessible
 from .conftest import Open, run
 
-THEME = """async name => {
-  const app = window.jupyterapp;
-  await app.commands.execute('apputils:change-theme', { theme: name });
-}"""
-THEMED = "light => document.body.dataset.jpThemeLight === light"
 SOURCE = "() => window.jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.source"
 BADGES = """lines => {
   const cell = window.jupyterapp.shell.currentWidget.content.activeCell;
@@ -122,19 +115,7 @@ def test_the_header_tells_where_a_cell_runs(
     page.keyboard.press("Control+Home")
     page.keyboard.type("%%on gpu\n")
     expect(cell.get_by_role("button", name="Runs on gpu", exact=True)).to_be_visible()
-    # JupyterLab's body has no height: axe takes all text for cut off, and looks at no colour.
-    page.evaluate("document.body.style.height = '100vh'")
-    try:
-        for theme, light in (("JupyterLab Dark", "false"), ("JupyterLab Light", "true")):
-            page.evaluate(THEME, theme)
-            page.wait_for_function(THEMED, arg=light)
-            if shots := os.environ.get("SHOTS"):
-                page.wait_for_timeout(1_000)
-                page.screenshot(path=Path(shots) / f"placement-{light}.png")
-            found = Axe().run(page, context=".jp-CellHeader, .rw-CellButton")
-            assert found.violations_count == 0, found.generate_report()
-    finally:
-        page.evaluate(THEME, "JupyterLab Light")
+    assert_accessible(page, ".jp-CellHeader, .rw-CellButton", "placement")
     for line, title in zip(lines, page.evaluate(BADGES, lines), strict=True):
         try:
             runtime = parse(line.rstrip()).runtime

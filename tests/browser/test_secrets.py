@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from support.servers import Server
 
+from .accessibility import assert_accessible
 from .conftest import Open, run
 
 READ = "from google.colab import userdata\nprint(len(userdata.get('HF_TOKEN')))"
-THEME = "name => window.jupyterapp.commands.execute('apputils:change-theme', { theme: name })"
-THEMED = "light => document.body.dataset.jpThemeLight === light"
 
 
 def test_a_secret_is_kept_and_read_by_who_may(
@@ -40,14 +36,7 @@ def test_a_secret_is_kept_and_read_by_who_may(
     expect(switch).to_be_checked()
     expect(panel).to_contain_text("on runtimes up to own")
     run(page, cell)  # without a question
-    page.evaluate("document.body.style.height = '100vh'")  # axe takes text for cut off without one
-    for theme, light in (("JupyterLab Dark", "false"), ("JupyterLab Light", "true")):
-        page.evaluate(THEME, theme)
-        page.wait_for_function(THEMED, arg=light)
-        found = Axe().run(page, context="#ropeway-secrets")
-        assert found.violations_count == 0, found.generate_report()
-        if shots := os.environ.get("SHOTS"):
-            page.screenshot(path=f"{shots}/secrets-{light}.png")
+    assert_accessible(page, "#ropeway-secrets", "secrets")
     switch.click()
     expect(switch).not_to_be_checked()
     assert workspace.api("/ropeway/api/secrets")[1]["secrets"][0]["notebooks"] == 0

@@ -8,27 +8,11 @@ from pathlib import Path
 
 import keyring
 import pytest
-from keyring.backend import KeyringBackend
 
 from ropeway.data import passwords
+from support.keyrings import Ring
 
 URL = "postgresql://ann@db.example:5432/shop"
-
-
-class Ring(KeyringBackend):
-    """A keyring as a desktop has one, in memory."""
-
-    priority = 0.5  # type: ignore[assignment]  # taken where it is set, and not found by itself
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: dict[tuple[str, str], str] = {}
-
-    def get_password(self, service: str, username: str) -> str | None:
-        return self.kept.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        self.kept[service, username] = password
 
 
 @pytest.fixture

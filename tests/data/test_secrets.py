@@ -6,11 +6,11 @@ from pathlib import Path
 
 import keyring
 import pytest
-from keyring.backend import KeyringBackend
 from keyring.backends import fail
 
 from ropeway.data.secrets import Secrets
 from ropeway.errors import BadInput, NotFound
+from support.keyrings import Ring
 
 NOTEBOOK, OTHER = Path("/home/ann/a.ipynb"), Path("/home/ann/b.ipynb")
 
@@ -51,25 +51,6 @@ def test_a_value_lies_in_a_private_file(own_home: Path) -> None:
     assert holding == [place]
     secrets.remove("KEY")
     assert "a value" not in place.read_text()
-
-
-class Ring(KeyringBackend):
-    """A keyring as a desktop has one, in memory."""
-
-    priority = 0.5  # type: ignore[assignment]  # taken where it is set, and not found by itself
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: dict[tuple[str, str], str] = {}
-
-    def get_password(self, service: str, username: str) -> str | None:
-        return self.kept.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        self.kept[service, username] = password
-
-    def delete_password(self, service: str, username: str) -> None:
-        del self.kept[service, username]
 
 
 def test_a_keyring_has_the_values_where_there_is_one(own_home: Path) -> None:

@@ -5,10 +5,10 @@ import * as React from 'react';
 
 import { ApiError, IApiError, IConnectRequest, IRuntime } from '../api';
 import { WorkDialog } from '../dialog';
+import { Choice, Field } from '../fields';
 import { Problem } from '../problem';
 import { IRuntimes } from '../tokens';
 import { Command } from './command';
-import { Choice, Field } from './fields';
 import { Invite } from './invite';
 import { Steps } from './steps';
 

@@ -4,6 +4,7 @@ import { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import { ISecret } from '../api';
+import { Field } from '../fields';
 import { secretsIcon } from '../icons';
 import { Problem } from '../problem';
 import { SecretsModel } from './model';
@@ -89,7 +90,6 @@ function Secret({ secret, model }: { secret: ISecret; model: SecretsModel }): JS
 }
 
 function Add({ model }: { model: SecretsModel }): JSX.Element {
-  const id = React.useId();
   const submit = async (event: React.FormEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
     const form = event.currentTarget;
@@ -100,26 +100,8 @@ function Add({ model }: { model: SecretsModel }): JSX.Element {
   };
   return (
     <form className="rw-Secrets-add" onSubmit={event => void submit(event)}>
-      <label htmlFor={`${id}name`}>Name</label>
-      <input
-        className="jp-mod-styled"
-        id={`${id}name`}
-        name="name"
-        placeholder="HF_TOKEN"
-        required
-        autoComplete="off"
-        autoCapitalize="off"
-        spellCheck={false}
-      />
-      <label htmlFor={`${id}value`}>Value</label>
-      <input
-        className="jp-mod-styled"
-        id={`${id}value`}
-        name="value"
-        type="password"
-        required
-        autoComplete="off"
-      />
+      <Field label="Name" name="name" placeholder="HF_TOKEN" required />
+      <Field label="Value" name="value" type="password" required />
       <button type="submit" className="jp-mod-styled">
         Keep at Home
       </button>

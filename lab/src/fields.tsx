@@ -4,7 +4,7 @@ import * as React from 'react';
 interface IFieldProps {
   label: string;
   name: string;
-  help: string;
+  help?: string;
   hidden?: boolean;
 }
 
@@ -12,12 +12,13 @@ export interface ITextProps extends IFieldProps {
   type?: string;
   placeholder?: string;
   value?: string;
+  required?: boolean;
   onInput?: (value: string) => void;
 }
 
 /** A line to fill in. */
 export function Field(props: ITextProps): JSX.Element {
-  const id = `rw-add-${props.name}`;
+  const id = React.useId();
   return (
     <div className="rw-Field" hidden={props.hidden}>
       <label className="rw-Field-label" htmlFor={id}>
@@ -30,15 +31,14 @@ export function Field(props: ITextProps): JSX.Element {
         type={props.type ?? 'text'}
         placeholder={props.placeholder}
         defaultValue={props.value}
+        required={props.required}
         onInput={event => props.onInput?.(event.currentTarget.value)}
-        aria-describedby={`${id}-help`}
+        aria-describedby={props.help && `${id}-help`}
         autoComplete="off"
         autoCapitalize="off"
         spellCheck={false}
       />
-      <span className="rw-Field-help" id={`${id}-help`}>
-        {props.help}
-      </span>
+      <Help id={`${id}-help`} text={props.help} />
     </div>
   );
 }
@@ -49,7 +49,7 @@ export interface IChoiceProps extends IFieldProps {
 
 /** One of several. */
 export function Choice(props: IChoiceProps): JSX.Element {
-  const id = `rw-add-${props.name}`;
+  const id = React.useId();
   return (
     <div className="rw-Field" hidden={props.hidden}>
       <label className="rw-Field-label" htmlFor={id}>
@@ -58,12 +58,18 @@ export function Choice(props: IChoiceProps): JSX.Element {
       <HTMLSelect
         id={id}
         name={props.name}
-        aria-describedby={`${id}-help`}
+        aria-describedby={props.help && `${id}-help`}
         options={props.options}
       />
-      <span className="rw-Field-help" id={`${id}-help`}>
-        {props.help}
-      </span>
+      <Help id={`${id}-help`} text={props.help} />
     </div>
   );
+}
+
+function Help({ id, text }: { id: string; text?: string }): JSX.Element | null {
+  return text ? (
+    <span className="rw-Field-help" id={id}>
+      {text}
+    </span>
+  ) : null;
 }
