@@ -224,7 +224,7 @@ class Way:
 async def way(notebook: Any, home: Any) -> AsyncIterator[Way]:
     door = Door(home)
     await door.open()
-    made = Way(notebook, door, home.grants.give("here", "k1", "here"))
+    made = Way(notebook, door, home.grants.give("desk", "k1", "here"))
     yield made
     made.given.take_back()
     await door.aclose()

@@ -245,7 +245,7 @@ async def test_a_tunnel_that_dies_without_a_word_in_the_middle_is_an_error(way: 
     alive.set()
 
     async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await way.door.connect()
+        there, back = await asyncio.open_connection("127.0.0.1", way.door.port)
 
         async def pump(one: asyncio.StreamReader, other: asyncio.StreamWriter) -> None:
             while (data := await one.read(65536)) and await alive.wait():

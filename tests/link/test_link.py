@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,104 +16,13 @@ from tornado import web
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
-from tornado.websocket import WebSocketClientConnection, WebSocketHandler, websocket_connect
+from tornado.websocket import WebSocketClientConnection, WebSocketHandler
 
 from ropeway.errors import LinkRefused
 from ropeway.link import protocol, pump
 from ropeway.link.dialer import PATH, Dialer, Served
-from ropeway.link.link import Link
-from ropeway.link.listener import Links
 from ropeway.link.protocol import CHUNK_BYTES, VERSION, pack
-
-KEYS = {"gpu.secret": "gpu", "lab.secret": "lab"}
-Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Say back what is said, and then what was ended."""
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-        writer.write(b"(end)")
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-
-
-class Both:
-    """A link that is up."""
-
-    def __init__(self, links: Links, url: str) -> None:
-        self.links = links
-        self.url = url
-        self.told: list[str] = []
-        self.kept: list[str] = []
-        self.dialers: list[Dialer] = []
-        self.tasks: list[asyncio.Task[None]] = []
-
-    async def join(self, target: int, key: str = "gpu.secret") -> Link:
-        """A runtime dials."""
-        dialer = Dialer(
-            self.url,
-            Served(target, "jupyter"),
-            key=lambda: key,
-            keep=self.kept.append,
-            tell=self.told.append,
-        )
-        self.dialers.append(dialer)
-        self.tasks.append(asyncio.create_task(dialer.run()))
-        link = await self.links.link(KEYS[key])
-        await until(lambda: link.hello is not None and dialer.up)
-        return link
-
-
-@asynccontextmanager
-async def home(address: str = "127.0.0.1") -> AsyncIterator[Both]:
-    """Home's end, listening."""
-    links = Links(KEYS.get)
-    server = HTTPServer(web.Application(links.handlers(PATH)))
-    sockets = bind_sockets(0, address)
-    server.add_sockets(sockets)
-    host = f"[{address}]" if ":" in address else address
-    both = Both(links, f"http://{host}:{sockets[0].getsockname()[1]}")
-    try:
-        yield both
-    finally:
-        for dialer in both.dialers:
-            await dialer.stop()
-        for task in both.tasks:
-            task.cancel()
-        await asyncio.gather(*both.tasks, return_exceptions=True)
-        await links.aclose()
-        await asyncio.sleep(0.05)  # WebSockets close by a handshake
-        server.stop()
-        await server.close_all_connections()
-
-
-@asynccontextmanager
-async def target(handle: Handle = echo) -> AsyncIterator[int]:
-    """A server at the runtime."""
-    running: set[asyncio.Task[None]] = set()
-
-    async def handled(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await handle(reader, writer)
-        finally:
-            writer.transport.abort()
-
-    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        running.add(asyncio.ensure_future(handled(reader, writer)))
-
-    server = await asyncio.start_server(begin, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        await asyncio.sleep(0)
+from support.linked import Both, Echo, client, dial, echo, home, target, until
 
 
 @asynccontextmanager
@@ -135,33 +44,6 @@ async def dialling(
         await running
         server.stop()
         await server.close_all_connections()
-
-
-@asynccontextmanager
-async def client(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection to a port at home."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-
-
-async def until(condition: Callable[[], bool], seconds: float = 15) -> None:
-    """Wait for it."""
-    for _ in range(int(seconds * 50)):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"it did not happen within {seconds} seconds")
-
-
-async def dial(both: Both, path: str, key: str) -> WebSocketClientConnection:
-    """A WebSocket of the link, as a runtime would dial it."""
-    url = "ws" + both.url.removeprefix("http") + PATH + path
-    return await websocket_connect(HTTPRequest(url, headers={"Authorization": f"Bearer {key}"}))
 
 
 async def welcomed(both: Both) -> WebSocketClientConnection:
@@ -292,7 +174,7 @@ async def test_many_streams_at_once_do_not_mix() -> None:
 async def test_two_runtimes_have_ports_of_their_own() -> None:
     """Each runtime is reached at its own port and nowhere else."""
 
-    def saying(word: bytes) -> Handle:
+    def saying(word: bytes) -> Callable[..., Any]:
         async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(word)
             writer.write_eof()
@@ -310,7 +192,7 @@ async def test_two_runtimes_have_ports_of_their_own() -> None:
 async def test_kernels_reach_what_home_offers_and_nothing_else() -> None:
     """The door at the runtime leads to home's data service; other names do not exist."""
     async with home() as both, target() as port:
-        both.links.services["data"] = lambda: pump.connect("127.0.0.1", port)
+        both.links.services["data"] = Echo
         await both.join(port)
         async with client(both.dialers[0].door) as (reader, writer):
             writer.write(b"select 1")
@@ -408,7 +290,7 @@ async def test_only_home_itself_can_refuse(status: int) -> None:
 async def test_requests_that_become_no_stream_are_not_counted() -> None:
     """A plain request for a service takes no place from streams."""
     async with home() as both, target() as port:
-        both.links.services["data"] = lambda: pump.connect("127.0.0.1", port)
+        both.links.services["data"] = Echo
         link = await both.join(port)
         for _ in range(20):
             with pytest.raises(HTTPClientError):
@@ -620,7 +502,7 @@ async def test_one_runtime_cannot_take_all_places_at_home(monkeypatch: pytest.Mo
     """Beyond `MOST_SERVICES` its kernels are turned away; home's own streams go on."""
     monkeypatch.setattr(protocol, "MOST_SERVICES", 2)
     async with home() as both, target() as port, contextlib.AsyncExitStack() as stack:
-        both.links.services["data"] = lambda: pump.connect("127.0.0.1", port)
+        both.links.services["data"] = Echo
         link = await both.join(port)
         assert link.hello is not None
         for _ in range(2):

@@ -68,6 +68,10 @@ async def opened(talk: Talk, **more: float) -> AsyncIterator[tuple[Door, Service
         await service.stop()
 
 
+async def connected(door: Door) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", door.port)
+
+
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while data := await reader.read(65536):
         writer.write(data)
@@ -85,7 +89,7 @@ async def test_every_byte_passes_both_ways_and_each_side_may_finish_first() -> N
     """20 MB come back as they went in, and a side that has said all still hears the rest."""
     sent = HEAD + bytes(range(256)) * 80_000
     async with opened(echo) as (door, _), asyncio.timeout(20):
-        reader, writer = await door.connect()
+        reader, writer = await connected(door)
 
         async def say() -> None:
             writer.write(sent)
@@ -105,7 +109,7 @@ async def test_it_listens_on_this_machine_alone_and_without_delay() -> None:
     async with opened(echo) as (door, _), asyncio.timeout(10):
         assert door._server is not None
         assert door._server.sockets[0].getsockname() == ("127.0.0.1", door.port)
-        reader, writer = await door.connect()
+        reader, writer = await connected(door)
         writer.write(HEAD)
         await reader.readexactly(len(HEAD))
         (caller,) = door.callers
@@ -130,7 +134,7 @@ async def test_a_slow_reader_holds_the_sender_back() -> None:
             sent += 65536
 
     async with opened(flood) as (door, _):
-        reader, writer = await door.connect()
+        reader, writer = await connected(door)
         writer.write(HEAD)
         await reader.read(10)
         seen = -1
@@ -157,7 +161,7 @@ async def test_who_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> N
             await writer.drain()
 
     async with opened(flood) as (door, service):
-        _, writer = await door.connect()
+        _, writer = await connected(door)
         writer.write(HEAD)
         await until(lambda: service.open == 1)
         await until(lambda: not door.callers and service.open == 0)
@@ -168,17 +172,17 @@ async def test_a_head_that_dribbles_in_is_cut_off(monkeypatch: pytest.MonkeyPatc
     """Who does not finish the head of a request in time never reaches the data service."""
     monkeypatch.setattr(door_module, "HEAD_SECONDS", 0.5)
     async with opened(echo, most=3) as (door, service), asyncio.timeout(15):
-        slow = [await door.connect() for _ in range(3)]
+        slow = [await connected(door) for _ in range(3)]
         for _ in range(4):
             for _, writer in slow:
                 writer.write(b"G")
             await asyncio.sleep(0.05)
-        refused, other = await door.connect()
+        refused, other = await connected(door)
         assert await _end(refused) == b""
         other.close()
         await until(lambda: not door.callers)
         assert service.asked == 0
-        reader, writer = await door.connect()
+        reader, writer = await connected(door)
         writer.write(HEAD)
         assert await reader.readexactly(len(HEAD)) == HEAD
         for _, each in (*slow, (reader, writer)):
@@ -188,7 +192,7 @@ async def test_a_head_that_dribbles_in_is_cut_off(monkeypatch: pytest.MonkeyPatc
 async def test_a_head_without_an_end_is_cut_off() -> None:
     """A head of more than 32 kB ends the connection, and the data service hears nothing."""
     async with opened(echo) as (door, service), asyncio.timeout(10):
-        reader, writer = await door.connect()
+        reader, writer = await connected(door)
         writer.write(b"GET / HTTP/1.1\r\nx: " + b"a" * 100_000)
         assert await _end(reader) == b""
         assert service.asked == 0
@@ -198,11 +202,11 @@ async def test_a_head_without_an_end_is_cut_off() -> None:
 async def test_one_too_many_is_closed_at_once() -> None:
     """Beyond the bound a caller is sent away, and those inside go on."""
     async with opened(echo, most=2) as (door, _), asyncio.timeout(10):
-        inside = [await door.connect() for _ in range(2)]
+        inside = [await connected(door) for _ in range(2)]
         for reader, writer in inside:
             writer.write(HEAD)
             await reader.readexactly(len(HEAD))
-        late, late_writer = await door.connect()
+        late, late_writer = await connected(door)
         assert await _end(late) == b""
         late_writer.close()
         for reader, writer in inside:
@@ -210,7 +214,7 @@ async def test_one_too_many_is_closed_at_once() -> None:
             assert await reader.readexactly(4) == b"more"
             writer.close()
         await until(lambda: not door.callers)
-        reader, writer = await door.connect()
+        reader, writer = await connected(door)
         writer.write(HEAD)
         assert await reader.readexactly(4)
         writer.close()
@@ -219,7 +223,7 @@ async def test_one_too_many_is_closed_at_once() -> None:
 async def test_one_that_is_forgotten_is_closed() -> None:
     """A connection over which nothing passes for long is closed on both sides."""
     async with opened(echo, idle=0.5) as (door, service), asyncio.timeout(10):
-        reader, writer = await door.connect()
+        reader, writer = await connected(door)
         writer.write(HEAD)
         await reader.readexactly(len(HEAD))
         assert await _end(reader) == b""
@@ -237,7 +241,7 @@ async def test_a_caller_that_leaves_is_heard_of_at_the_service() -> None:
         left.set()
 
     async with opened(wait) as (door, service), asyncio.timeout(10):
-        _, writer = await door.connect()
+        _, writer = await connected(door)
         writer.write(HEAD)
         await until(lambda: service.open == 1)
         writer.close()
@@ -253,7 +257,7 @@ async def test_it_says_so_when_the_service_broke_off() -> None:
     async with opened(die) as (door, service), asyncio.timeout(10):
         for up, words in ((True, b"broke off before"), (False, b"did not start")):
             service.up = up
-            reader, writer = await door.connect()
+            reader, writer = await connected(door)
             writer.write(HEAD)
             answer = await reader.read(-1)
             assert answer.startswith(b"HTTP/1.1 503 ")
@@ -267,7 +271,7 @@ async def test_a_service_that_just_ended_is_asked_for_anew() -> None:
     async with opened(echo) as (door, service), asyncio.timeout(10):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             service.stale = taken.getsockname()[1]
-        reader, writer = await door.connect()
+        reader, writer = await connected(door)
         writer.write(HEAD)
         assert await reader.readexactly(len(HEAD)) == HEAD
         assert service.asked == 2
@@ -283,7 +287,7 @@ async def test_behind_the_first_byte_it_adds_nothing() -> None:
         await writer.drain()
 
     async with opened(half) as (door, _), asyncio.timeout(10):
-        reader, writer = await door.connect()
+        reader, writer = await connected(door)
         writer.write(HEAD)
         assert await reader.read(-1) == b"HTTP/1.1 200 OK\r\n\r\nhalf"
         writer.close()
@@ -292,14 +296,14 @@ async def test_behind_the_first_byte_it_adds_nothing() -> None:
 async def test_closed_it_lets_everybody_go() -> None:
     """After `aclose` nobody is connected and nobody can connect."""
     async with opened(echo) as (door, service), asyncio.timeout(10):
-        reader, writer = await door.connect()
+        reader, writer = await connected(door)
         writer.write(HEAD)
         await reader.readexactly(len(HEAD))
         await door.aclose()
         assert await _end(reader) == b""
         await until(lambda: service.open == 0)
         with pytest.raises(ConnectionRefusedError):
-            await door.connect()
+            await connected(door)
         writer.close()
 
 

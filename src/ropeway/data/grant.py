@@ -38,6 +38,11 @@ class Grant:
     kernel: str
     runtime_class: str
 
+    @property
+    def at_home(self) -> bool:
+        """Whether its kernel runs on home's own machine."""
+        return self.runtime == "here"
+
 
 def sign(grant: Grant, key: bytes) -> str:
     """The grant as text, to be shown as `Authorization: Bearer TEXT`."""

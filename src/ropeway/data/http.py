@@ -16,7 +16,8 @@
     GET    /v1/crossings/ID  the value as it comes; with the token `?kernel=`
     POST   /v1/artefacts     a question of `ropeway.artefacts` -> its answer
     GET    /v1/datasets      {"datasets": [Dataset...]} as `?runtime_class=` may see them
-    GET    /v1/health        {"v": PROTOCOL}
+    GET    /v1/health        {"v": PROTOCOL}; for a grant of a kernel on this machine with the
+                             "port" of this service, which needs no door in between
 
 Every path wants `Authorization: Bearer ...`: the service's token, which the workspace alone knows,
 or a kernel's grant (`ropeway.data.grant`). With a grant the runtime and kernel of a query are the
@@ -181,7 +182,8 @@ class App:
             all_of_them = self._running.transfers()
             await _json(send, {"transfers": [wire.to_json(each) for each in all_of_them]})
         elif door == ("GET", "/v1/health"):
-            await _json(send, {"v": wire.PROTOCOL})
+            nearer = {"port": scope["server"][1]} if grant is not None and grant.at_home else {}
+            await _json(send, {"v": wire.PROTOCOL, **nearer})
         else:
             await _json(send, wire.to_json(await self._one(method, last, owner)))
 

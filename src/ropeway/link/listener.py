@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
@@ -22,10 +22,12 @@ from ropeway.link.protocol import (
     HomeEnd,
     pack,
 )
+from ropeway.link.transport import StreamTransport
 
 log = logging.getLogger(__name__)
 
-Connect = Callable[[], Awaitable[tuple[pump.Reader, pump.Writer]]]
+Offered = Callable[[], asyncio.Protocol]
+"""Makes what answers a new connection, as for `loop.create_server`."""
 
 
 class Links:
@@ -38,7 +40,7 @@ class Links:
 
     def __init__(self, authenticate: Callable[[str], str | None]) -> None:
         self.authenticate = authenticate
-        self.services: dict[str, Connect] = {}
+        self.services: dict[str, Offered] = {}
         self.changed: Callable[[Link], None] = lambda link: None
         self.next_key: Callable[[str], str | None] = lambda name: None
         self.renewed: Callable[[str], None] = lambda name: None
@@ -212,7 +214,7 @@ class Stream(_Handler):
         """Nothing is carried before both sides are there."""
         super().initialize(links)
         self._opened = asyncio.Event()
-        self._pump: pump.Pump | None = None
+        self._carrier: pump.Pump | StreamTransport | None = None
         self._ready = asyncio.Event()
         self._closed = False
 
@@ -224,9 +226,9 @@ class Stream(_Handler):
     async def on_message(self, message: str | bytes) -> None:
         """Tornado reads no further message before this one is taken: that is the back-pressure."""
         await self._ready.wait()
-        if self._pump is not None:
+        if self._carrier is not None:
             try:
-                await self._pump.take(message)
+                await self._carrier.take(message)
             except ProtocolError as error:
                 log.warning("runtime %s: %s", self.name, error.message)
 
@@ -235,8 +237,8 @@ class Stream(_Handler):
         self._closed = True
         self._opened.set()
         self._ready.set()
-        if self._pump is not None:
-            self._pump.broken()
+        if self._carrier is not None:
+            self._carrier.broken()
 
     async def carry(self, reader: pump.Reader, writer: pump.Writer) -> None:
         """Carry bytes between this WebSocket and a TCP connection until one ends."""
@@ -247,11 +249,14 @@ class Stream(_Handler):
             self._ready.set()
             self.close()
             return
-        self._pump = pump.Pump(reader, writer, self._send, self.close)
+        await self._run(pump.Pump(reader, writer, self._send, self.close))
+
+    async def _run(self, carrier: pump.Pump | StreamTransport) -> None:
+        self._carrier = carrier
         self._ready.set()
         if self._closed:
-            self._pump.broken()
-        await self._pump.run()
+            carrier.broken()
+        await carrier.run()
 
     async def _send(self, data: bytes) -> None:
         await self.write_message(data, binary=True)
@@ -263,23 +268,20 @@ class Service(Stream):
     async def get(self, *args: Any, **kwargs: Any) -> None:
         """Only the services that home offers, and only while the link is up."""
         link = self.links.links.get(self.name)
-        connect = self.links.services.get(args[0])
-        end = link.admit(args[0]) if link is not None and connect is not None else None
-        if link is None or connect is None or end is None:
+        offered = self.links.services.get(args[0])
+        end = link.admit(args[0]) if link is not None and offered is not None else None
+        if link is None or offered is None or end is None:
             self.set_status(404)
             self.finish({"message": "Home offers no such service to this runtime."})
             return
-        link.keep(asyncio.ensure_future(self._carry_to(connect, end)))
+        link.keep(asyncio.ensure_future(self._carry_to(offered, end)))
         await self.upgrade(*args, **kwargs)
 
-    async def _carry_to(self, connect: Connect, end: HomeEnd) -> None:
+    async def _carry_to(self, offered: Offered, end: HomeEnd) -> None:
         try:
             await self._opened.wait()
-            if self._closed:
-                return
-            reader, writer = await connect()
-            with pump.ending(writer):
-                await self.carry(reader, writer)
+            if not self._closed:
+                await self._run(StreamTransport(offered(), self._send, self.close))
         except Exception as error:  # noqa: BLE001 (whatever is wrong at home, the stream ends)
             log.warning("the service for runtime %s: %r", self.name, error)
         finally:

@@ -137,7 +137,7 @@ class Workspace(ExtensionApp):
     def _open_links(self) -> None:
         """Let invited runtimes dial in, and their kernels reach home's door."""
         self.links = Links(self.home.joining.owner)
-        self.links.services["data"] = self.home.door.connect
+        self.links.services["data"] = self.home.door.caller
         self.links.changed = self._link_changed
         self.links.next_key = self.home.joining.next_key
         self.links.renewed = self.home.joining.renewed

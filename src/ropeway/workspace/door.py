@@ -69,13 +69,13 @@ class Door:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.bind(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
-        self._server = await loop.create_server(lambda: _Caller(self), sock=listener)
+        self._server = await loop.create_server(self.caller, sock=listener)
         self._watching = asyncio.create_task(self._watch())
         return self.port
 
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection through this door, for a stream that arrives by other means than TCP."""
-        return await asyncio.open_connection("127.0.0.1", self.port)
+    def caller(self) -> asyncio.Protocol:
+        """What answers one connection, also one that arrives by other means than TCP."""
+        return _Caller(self)
 
     async def aclose(self) -> None:
         """Let nobody in any more, and everybody out."""
