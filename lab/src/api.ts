@@ -380,8 +380,11 @@ export class Api {
     return body.url;
   }
 
-  async follow(request: string, client: string): Promise<void> {
-    await this._call('POST', ['runs', request, 'client'], { body: { client } });
+  /** Whether the kernel is there; then it says `ropeway_followed` to the page. */
+  async follow(request: string, client: string): Promise<boolean> {
+    const path = ['runs', request, 'client'];
+    const body = (await this._call('POST', path, { body: { client } })) as { live: boolean };
+    return body.live;
   }
 
   async versions(path: string): Promise<IVersion[]> {

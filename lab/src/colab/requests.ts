@@ -43,7 +43,8 @@ export class Requests {
   private _onMessage(kernel: Kernel.IKernelConnection, msg: KernelMessage.IMessage): void {
     const asked = msg.metadata as IAsked;
     const mine = asked.ropeway_client === kernel.clientId;
-    if ((msg.header.msg_type as string) === REQUEST && mine) {
+    if ((msg.header.msg_type as string) === REQUEST && mine && !this._met.has(msg.header.msg_id)) {
+      this._met.add(msg.header.msg_id); // a page that begins to follow a run may hear it twice
       void this._answer(kernel, msg, asked);
     }
   }
@@ -81,4 +82,5 @@ export class Requests {
   }
 
   private _kernel: Kernel.IKernelConnection | null = null;
+  private readonly _met = new Set<string>();
 }

@@ -11,6 +11,9 @@ const AGAIN_MS = 5_000;
 const HEARD_MS = 1_000;
 /** A connection may have been dead for so long before anybody noticed. */
 const UNNOTICED_S = 300;
+/** Home's word that this page hears a run comes at once, or was said before the page heard it. */
+const FOLLOWED = 'ropeway_followed';
+const FOLLOWED_MS = 500;
 
 /**
  * Shows in one notebook what its cells said, and go on to say, though this page did not start them
@@ -192,7 +195,7 @@ export class Follower {
     this._futures.set(run.request, future);
     const connections = this._connections;
     try {
-      await this._api.follow(run.request, kernel.clientId);
+      await this._hear(kernel, run.request, connections);
       // Nothing is cleared before everything is here.
       const { messages, running } = await this._recorded(run.request);
       const cell = this._cell(run.cell);
@@ -212,6 +215,40 @@ export class Follower {
     } catch (reason) {
       this._drop(run.request, future);
       throw reason;
+    }
+  }
+
+  /**
+   * Returns once this page hears what a run says. Its socket stands before the server listens to
+   * the kernel for it, and what is said between would be missing.
+   */
+  private async _hear(
+    kernel: Kernel.IKernelConnection,
+    request: string,
+    connections: number
+  ): Promise<void> {
+    let heard = (): void => undefined;
+    const onMessage = (_: unknown, { msg }: Kernel.IAnyMessageArgs): void => {
+      const { client, request: of } = msg.content as { client?: string; request?: string };
+      const followed = (msg.header.msg_type as string) === FOLLOWED;
+      if (followed && client === kernel.clientId && of === request) {
+        heard();
+      }
+    };
+    kernel.anyMessage.connect(onMessage);
+    try {
+      for (let again = true; again && connections === this._connections; ) {
+        const told = new Promise<boolean>(resolve => {
+          heard = () => resolve(false);
+        });
+        if (!(await this._api.follow(request, kernel.clientId))) {
+          return;
+        }
+        const late = new Promise<boolean>(resolve => setTimeout(() => resolve(true), FOLLOWED_MS));
+        again = await Promise.race([told, late]);
+      }
+    } finally {
+      kernel.anyMessage.disconnect(onMessage);
     }
   }
 

@@ -55,6 +55,9 @@ _NO_KERNEL_INFO = {
 
 log = logging.getLogger(__name__)
 
+FOLLOWED = "ropeway_followed"
+"""What a page hears as soon as it hears a run that it follows: `{"request", "client"}`."""
+
 Event = Literal["up", "down", "restarting", "dead", "gone", "refused"]
 
 
@@ -250,13 +253,16 @@ class Bridge:
         """Let another page hear the reply to a request, and be asked what its cell asks.
 
         `client` is the session id of the page's WebSocket, by which its sockets are known here; an
-        empty one means home itself, which hears through the tap.
+        empty one means home itself, which hears through the tap. A page is told so by the way on
+        which the rest comes: a WebSocket stands before the server listens to the kernel for it.
         """
         known = self._routes.get(request)
         header = known.header if known else {"msg_id": request, "msg_type": gap.EXECUTE}
         self._routes[request] = Asked(
             "shell", [client.encode()] if client else [], header, sent=True
         )
+        if client:
+            self.say(FOLLOWED, {"request": request, "client": client})
         if self.colab is not None:
             for frame in self.colab.unanswered(request):
                 if (addressed := self.colab.pass_on(frame, client)) is not None:

@@ -152,15 +152,20 @@ class ClientHandler(_RunHandler):
 
     @web.authenticated
     async def post(self, request: str) -> None:
-        """`{"client"}`: the page of that session hears the reply, and is asked what a cell asks."""
+        """`{"client"}`: the page of that session hears the reply, and is asked what a cell asks.
+
+        `{"live"}`: whether the kernel is there; then `bridge.FOLLOWED` is published on its iopub,
+        and a page that did not hear that asks again.
+        """
         run = self.found(request)
         client = self.text(self.body(), "client")
         if not client:
             raise BadInput("The page's session is missing.", hint='Send {"client": "…"}.')
         provisioner = RuntimeProvisioner.live.get(run.kernel)
-        if provisioner is not None and provisioner.bridge is not None:
-            provisioner.bridge.reroute(request, client)
-        self.answer({})
+        bridge = provisioner.bridge if provisioner is not None else None
+        if bridge is not None:
+            bridge.reroute(request, client)
+        self.answer({"live": bridge is not None})
 
 
 def _message(frame: Frame) -> dict[str, Any]:
