@@ -11,7 +11,6 @@ from tornado import web
 
 from ropeway import wire
 from ropeway.data import ledger
-from ropeway.data.catalog import check_name
 from ropeway.errors import BadInput
 from ropeway.workspace.handlers.base import RopewayHandler
 
@@ -44,12 +43,12 @@ class PreviewHandler(RopewayHandler):
     @web.authenticated
     async def get(self, name: str) -> None:
         """A `wire.Summary` with a `preview`, as `?runtime_class=` would get it (`here`)."""
-        check_name(name)
         asked = self.get_query_argument("runtime_class", "here")
         if asked not in wire.CLASSES:
             known = ", ".join(wire.CLASSES)
             raise BadInput(f"{asked!r} is no class of runtime.", hint=f"There are {known}.")
-        sql = f"select * from {name} limit 10"  # noqa: S608 (a name that was checked)
+        quoted = '"' + name.replace('"', '""') + '"'
+        sql = f"select * from {quoted} limit 10"  # noqa: S608 (one name, whatever it is)
         async with self.home.data.query(wire.Query(sql, runtime_class=asked)) as answer:
             async for _ in answer.chunks:
                 pass
