@@ -156,7 +156,7 @@ async def test_a_line_that_breaks_leaves_nothing(way: Any, project: Path) -> Non
     )
     await cutting
     assert told == "HomeUnreachable\n"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         with contextlib.suppress(FileNotFoundError):
             while list((project / ".ropeway/put/broken").iterdir()):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
