@@ -33,7 +33,7 @@ IDLE_SECONDS = 3600.0
 """Seconds in which something must pass: a query may think for as long as `data.seconds`."""
 
 _LOOK = 0.5
-_AHEAD = 1024 * 1024
+_AHEAD = 256 * 1024
 """Bytes that wait for a slow side before the other is not read any more."""
 
 log = logging.getLogger(__name__)
