@@ -16,8 +16,9 @@ from ropeway.errors import ProtocolError
 from ropeway.link.protocol import CHUNK_BYTES, OPEN_SECONDS, HalfClose
 from ropeway.link.pump import BROKEN
 
-_HIGH = 64 * 1024
-"""Bytes that wait for the WebSocket before the protocol is told to pause, unless it says more."""
+_HIGH = 4 * CHUNK_BYTES
+"""Bytes that wait for the WebSocket before the protocol is told to pause, unless it says another
+number: enough to have the next message ready when one has left."""
 
 
 class StreamTransport(asyncio.Transport):

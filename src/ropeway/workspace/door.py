@@ -34,7 +34,8 @@ IDLE_SECONDS = 3600.0
 
 _LOOK = 0.5
 _AHEAD = 256 * 1024
-"""Bytes that wait for a slow side before the other is not read any more."""
+"""Bytes that wait for a slow side before the other is not read any more. More would be slower: of
+what waits for a socket asyncio moves the rest with every write."""
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,8 @@ class _Side(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        transport.set_write_buffer_limits(high=_AHEAD)
+        if transport.get_extra_info("socket") is not None:
+            transport.set_write_buffer_limits(high=_AHEAD)
 
     def pause_writing(self) -> None:
         self.full_since = time.monotonic()
