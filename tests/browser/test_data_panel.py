@@ -72,7 +72,7 @@ def opened(panel: Locator, name: str = "sales") -> Locator:
     return dataset
 
 
-@pytest.mark.parametrize("app", ["/doc/tree", "/lab/tree", "/notebooks"])
+@pytest.mark.parametrize("app", ["/doc/tree", "/notebooks"])
 def test_a_dataset_is_put_into_a_cell(
     page: Page, open_notebook: Open, sales: Path, app: str
 ) -> None:

@@ -52,7 +52,7 @@ def sources(workspace: Server, path: str) -> list[str]:
     return [str(cell.source) for cell in nbformat.read(workspace.root / path, 4).cells]
 
 
-@pytest.mark.parametrize("app", ["/doc/tree", "/lab/tree", "/notebooks"])
+@pytest.mark.parametrize("app", ["/lab/tree", "/notebooks"])
 def test_an_older_version_is_shown_and_restored(
     page: Page, open_notebook: Open, workspace: Server, app: str
 ) -> None:

@@ -23,7 +23,7 @@ def show(page: Page) -> Locator:
     return page.get_by_role("region", name="Resources")
 
 
-@pytest.mark.parametrize("app", ["/doc/tree", "/lab/tree", "/notebooks"])
+@pytest.mark.parametrize("app", ["/doc/tree", "/notebooks"])
 def test_what_a_kernel_holds_is_freed_with_one_press(
     page: Page, open_notebook: Open, app: str
 ) -> None:

@@ -65,7 +65,7 @@ def changes(shown: Locator) -> None:
     until(lambda: shown.inner_text() != before)
 
 
-@pytest.mark.parametrize("app", ["/doc/tree", "/lab/tree", "/notebooks"])
+@pytest.mark.parametrize("app", ["/lab/tree", "/notebooks"])
 def test_a_bar_moves_after_a_reload(page: Page, open_notebook: Open, gate: Gate, app: str) -> None:
     """The progress of a running cell is there while it runs, moves, and stands at its end."""
     cell = open_notebook(

@@ -91,6 +91,21 @@ async def test_a_grant_opens_what_a_kernel_needs(place: Place) -> None:
         assert stopped.status_code == 200
 
 
+async def test_a_kernel_at_home_alone_hears_the_port_of_the_service(place: Place) -> None:
+    """The greeting names the port to a kernel of `here`, which gets its answers there as well; a
+    kernel elsewhere has no use for it and does not hear it."""
+    held = place.data.grants.give("here", "cyd", "here")
+    async with place.client(held.text) as client:
+        told = (await client.get("/v1/health")).json()
+    assert told == {"v": 1, "port": await place.data.port()}
+    assert told["port"] != place.door.port
+    headers = {"Authorization": f"Bearer {held.text}"}
+    async with httpx.AsyncClient(headers=headers, trust_env=False) as client:
+        answer = await client.get(f"http://127.0.0.1:{told['port']}/v1/datasets")
+    assert answer.json()["datasets"][0]["name"] == "sales"
+    held.take_back()
+
+
 @pytest.mark.parametrize(("method", "path"), http.ROUTES)
 async def test_without_a_grant_every_door_is_shut(place: Place, method: str, path: str) -> None:
     """No word, a wrong one, an odd or a huge one: 401 and nothing else."""

@@ -102,6 +102,17 @@ async def test_a_kernel_says_which_road_it_takes(way: Any) -> None:
     assert await way.run("print(rw.road(), rw.road().url == '')") == "in-band True\n"
 
 
+async def test_a_kernel_at_home_goes_past_the_door(way: Any, home: Any) -> None:
+    """It greets by the door and then speaks to the service itself, with the same result."""
+    held = home.grants.give("here", "k1", "here")
+    await way.offer(grant=held.text)
+    code = "r = rw.sql('select 7 a').batches(); next(r); print(rw.road())"
+    assert await way.run(code) == "direct\n"
+    assert not way.door.callers
+    await way.offer("")
+    held.take_back()
+
+
 async def test_what_it_was_told_leaves_no_trace(way: Any) -> None:
     """The grant is in no name, no history and no counter of the user's session."""
     before = await way.notebook.run("0")
@@ -184,7 +195,7 @@ async def test_a_tunnel_into_nowhere_is_left(way: Any) -> None:
     async with speaking(silent) as url:
         await way.offer(url)
         told = await way.run(
-            "import time, ropeway.kernel.direct as d; d.ANSWER = 1.5\nfor i in range(2):\n"
+            "import time, ropeway.kernel.talk as d; d.ANSWER = 1.5\nfor i in range(2):\n"
             "    t = time.monotonic(); list(rw.sql('select 1 a')); print(time.monotonic() - t)\n"
             "d.ANSWER = 5.0"
         )
@@ -260,7 +271,7 @@ async def test_a_tunnel_that_dies_without_a_word_in_the_middle_is_an_error(way: 
     async with speaking(tunnel) as url:
         await way.offer(url)
         task, done = await way.notebook.begin(
-            "import ropeway as rw, ropeway.kernel.direct as d; d.QUIET = d.ANSWER = 0.5\n"
+            "import ropeway as rw, ropeway.kernel.talk as d; d.QUIET = d.ANSWER = 0.5\n"
             f"try: len(rw.sql({LONG!r}))\n"
             "except rw.RopewayError as e: print(type(e).__name__, rw.road())\n"
             "d.QUIET, d.ANSWER = 10.0, 5.0"
@@ -277,7 +288,7 @@ async def test_a_query_that_thinks_for_long_is_waited_for(way: Any) -> None:
     await way.offer()
     before = len(way.notebook.requests)
     told = await way.run(
-        "import time, ropeway.kernel.direct as d; d.QUIET = 0.3; t = time.monotonic()\n"
+        "import time, ropeway.kernel.talk as d; d.QUIET = 0.3; t = time.monotonic()\n"
         "sql = 'select max(hash(a.range + b.range)) h from range(60000) a, range(5000) b'\n"
         "r = rw.sql(sql); d.QUIET = 10.0; print(len(r), time.monotonic() - t)"
     )

@@ -135,8 +135,10 @@ class Soak:
 
 
 def _ended(notebook: Any) -> bool:
-    """Whether the last cell has its number."""
-    return notebook is not None and notebook["cells"][-1]["execution_count"] is not None
+    """Whether every cell has its number."""
+    return notebook is not None and all(
+        cell["execution_count"] is not None for cell in notebook["cells"]
+    )
 
 
 def _numbers(cell: Any) -> list[str]:

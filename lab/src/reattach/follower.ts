@@ -195,7 +195,9 @@ export class Follower {
     this._futures.set(run.request, future);
     const connections = this._connections;
     try {
-      await this._hear(kernel, run.request, connections);
+      if (run.running) {
+        await this._hear(kernel, run.request, connections);
+      }
       // Nothing is cleared before everything is here.
       const { messages, running } = await this._recorded(run.request);
       const cell = this._cell(run.cell);

@@ -58,3 +58,9 @@ async def drain(receive: Receive) -> None:
         async with asyncio.timeout(DRAIN):
             async for _ in pieces(receive):
                 pass
+
+
+async def gone(receive: Receive) -> None:
+    """Returns once the client has gone away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

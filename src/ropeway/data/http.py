@@ -33,27 +33,26 @@ import asyncio
 import hmac
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, parse_qsl
 
 from ropeway import wire
-from ropeway.data import body
-from ropeway.data.answer import Chunk
+from ropeway.data import body, reply
 from ropeway.data.body import Receive
 from ropeway.data.crossings import Crossings
 from ropeway.data.grant import Grant
 from ropeway.data.grants import Grants
 from ropeway.data.params import check_size
 from ropeway.data.query import Home
+from ropeway.data.reply import Send
 from ropeway.data.running import Owner, Running
 from ropeway.data.stream import CONTENT_TYPE
 from ropeway.errors import BadInput, NotFound, Refused, RopewayError, TokenRefused
 
 Scope = MutableMapping[str, Any]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 ROUTES = (
     ("POST", "/v1/query"),
@@ -93,8 +92,6 @@ MAX_OF_ONE = 8
 LOOK_SECONDS = 1.0
 """Seconds between two looks whether the grant of a running query still counts."""
 
-_PIECE = 1024 * 1024
-
 _PLACES = {
     "/v1/queries/": "/v1/queries/ID",
     "/v1/put/": "/v1/put/NAME",
@@ -130,7 +127,7 @@ class App:
         try:
             await self._route(scope, receive, send, self._admit(scope))
         except RopewayError as error:
-            await _json(send, {"error": error.to_json()}, _status(error))
+            await reply.in_json(send, {"error": error.to_json()}, reply.status(error))
 
     def close(self) -> None:
         """Stop every query."""
@@ -163,7 +160,7 @@ class App:
             else:
                 with self._counted(grant):
                     await asyncio.to_thread(self._home.putting, put)
-                await _json(send, {})
+                await reply.in_json(send, {})
         elif door[1].startswith("/v1/crossings"):
             await self._crossing(scope, receive, send, grant, last)
         elif door == ("POST", "/v1/artefacts"):
@@ -174,18 +171,18 @@ class App:
             told = asked.get("runtime_class", ["here"])[0]
             with self._counted(grant):
                 found = await self._running.datasets(grant.runtime_class if grant else told)
-            await _json(send, {"datasets": [wire.to_json(each) for each in found]})
+            await reply.in_json(send, {"datasets": [wire.to_json(each) for each in found]})
         elif door == ("GET", "/v1/datasets/NAME"):
             seen = await self._running.seen(last)
-            await _json(send, {"seen": [wire.to_json(each) for each in seen]})
+            await reply.in_json(send, {"seen": [wire.to_json(each) for each in seen]})
         elif door == ("GET", "/v1/queries"):
             all_of_them = self._running.transfers()
-            await _json(send, {"transfers": [wire.to_json(each) for each in all_of_them]})
+            await reply.in_json(send, {"transfers": [wire.to_json(each) for each in all_of_them]})
         elif door == ("GET", "/v1/health"):
             nearer = {"port": scope["server"][1]} if grant is not None and grant.at_home else {}
-            await _json(send, {"v": wire.PROTOCOL, **nearer})
+            await reply.in_json(send, {"v": wire.PROTOCOL, **nearer})
         else:
-            await _json(send, wire.to_json(await self._one(method, last, owner)))
+            await reply.in_json(send, wire.to_json(await self._one(method, last, owner)))
 
     async def _one(self, method: str, number: str, owner: Owner | None) -> wire.Summary:
         if method == "DELETE":
@@ -200,9 +197,9 @@ class App:
         except RopewayError as error:
             # Said before the rest is taken: who still sends stops there.
             told = {"error": error.to_json()}
-            await _json(send, told, _status(error), then=body.drain(receive))
+            await reply.in_json(send, told, reply.status(error), then=body.drain(receive))
             return
-        await _json(send, wire.to_json(receipt))
+        await reply.in_json(send, wire.to_json(receipt))
 
     async def _crossing(
         self, scope: Scope, receive: Receive, send: Send, grant: Grant | None, number: str
@@ -211,10 +208,10 @@ class App:
         kernel = grant.kernel if grant is not None else told.get("kernel", "")
         if scope["method"] == "DELETE":
             self._crossings.forget(number)
-            await _json(send, {})
+            await reply.in_json(send, {})
         elif scope["path"] == "/v1/crossings":
             self._crossings.begin(_parse_crossing(await body.whole(receive)))
-            await _json(send, {})
+            await reply.in_json(send, {})
         elif scope["method"] == "GET":
             await self._take(number, kernel, receive, send)
         else:
@@ -224,9 +221,9 @@ class App:
                 passed = await self._while_it_counts(grant, asyncio.create_task(passing))
             except RopewayError as error:
                 told_error = {"error": error.to_json()}
-                await _json(send, told_error, _status(error), then=body.drain(receive))
+                await reply.in_json(send, told_error, reply.status(error), then=body.drain(receive))
                 return
-            await _json(send, {"bytes": passed})
+            await reply.in_json(send, {"bytes": passed})
 
     async def _take(self, number: str, kernel: str, receive: Receive, send: Send) -> None:
         """A value as it comes; a receiver that goes away ends it."""
@@ -234,14 +231,14 @@ class App:
 
         async def pass_on() -> None:
             first = await anext(pieces, b"")
-            await _start(send, 200, "application/octet-stream")
-            await _pieces(send, first)
+            await reply.start(send, 200, "application/octet-stream")
+            await reply.pieces(send, first)
             with suppress(RopewayError):  # then it ends short, which the receiver sees
                 async for piece in pieces:
-                    await _pieces(send, piece)
+                    await reply.pieces(send, piece)
                 await send({"type": "http.response.body", "body": b""})
 
-        passing, gone = asyncio.create_task(pass_on()), asyncio.create_task(_gone(receive))
+        passing, gone = asyncio.create_task(pass_on()), asyncio.create_task(body.gone(receive))
         try:
             await asyncio.wait({passing, gone}, return_when=asyncio.FIRST_COMPLETED)
             if passing.done():
@@ -261,7 +258,7 @@ class App:
                 asker = self._asked_by(grant, asker)
             answer = await asyncio.to_thread(self._home.checkpoints.answer, asker, question)
         length = ("content-length", str(len(answer)))
-        await _start(send, 200, "application/octet-stream", length)
+        await reply.start(send, 200, "application/octet-stream", length)
         await send({"type": "http.response.body", "body": answer})
 
     async def _while_it_counts(self, grant: Grant | None, work: asyncio.Task[T]) -> T:
@@ -278,13 +275,13 @@ class App:
             await asyncio.gather(work, return_exceptions=True)
 
     async def _query(self, receive: Receive, send: Send, grant: Grant | None, etag: str) -> None:
-        said = _Said(send)
+        said = reply.Said(send)
         with self._counted(grant):
             query = replace(_parse(await body.whole(receive)), etag=etag)
             if grant is not None:
                 query = self._asked_by(grant, query)
             answering = asyncio.create_task(self._answer(query, said))
-            watching = {asyncio.create_task(_gone(receive))}
+            watching = {asyncio.create_task(body.gone(receive))}
             if grant is not None:
                 watching.add(asyncio.create_task(self._ended(grant)))
             try:
@@ -349,31 +346,19 @@ class App:
             first = b"" if answer.unchanged else await anext(chunks, b"")
             head = (("x-ropeway-query", answer.id), ("x-ropeway-etag", answer.etag))
             if answer.unchanged:
-                await _start(send, 304, CONTENT_TYPE, *head)
+                await reply.start(send, 304, CONTENT_TYPE, *head)
                 await send({"type": "http.response.body", "body": b""})
                 return
-            await _start(send, 200, CONTENT_TYPE, *head)
-            await _pieces(send, first)
+            await reply.start(send, 200, CONTENT_TYPE, *head)
+            await reply.pieces(send, first)
             try:
                 async for chunk in chunks:
-                    await _pieces(send, chunk)
+                    await reply.pieces(send, chunk)
             except RopewayError:
                 # Too late for a status: without its last chunk the answer ends short, which
                 # the client sees; what happened is in the summary.
                 return
             await send({"type": "http.response.body", "body": b""})
-
-
-class _Said:
-    """What is sent, and whether anything was."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.anything = False
-
-    async def __call__(self, message: MutableMapping[str, Any]) -> None:
-        self.anything = True
-        await self._send(message)
 
 
 def _header(scope: Scope, name: bytes) -> str:
@@ -404,43 +389,3 @@ def _parse(data: bytes) -> wire.Query:
         raise BadInput("A query holds its SQL as text and its parameters as an object.")
     check_size(query.sql, query.params)
     return query
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _pieces(send: Send, chunk: Chunk) -> None:
-    """Send a chunk in pieces, each once the client took the one before."""
-    whole = memoryview(chunk)
-    for start in range(0, len(whole), _PIECE):
-        piece = whole[start : start + _PIECE]
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-
-
-async def _start(send: Send, status: int, kind: str, *more: tuple[str, str]) -> None:
-    headers = [("content-type", kind), ("cache-control", "no-store"), *more]
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers],
-        }
-    )
-
-
-def _status(error: RopewayError) -> int:
-    return 401 if isinstance(error, TokenRefused) else error.http_status
-
-
-async def _json(
-    send: Send, value: dict[str, Any], status: int = 200, then: Awaitable[None] | None = None
-) -> None:
-    """An answer in JSON; it is said at once, and has ended after `then`."""
-    data = json.dumps(value).encode()
-    await _start(send, status, "application/json", ("content-length", str(len(data))))
-    await send({"type": "http.response.body", "body": data, "more_body": True})
-    if then is not None:
-        await then
-    await send({"type": "http.response.body", "body": b""})

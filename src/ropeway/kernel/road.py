@@ -13,8 +13,9 @@ from typing import Any, Protocol, TypeVar
 
 from ropeway.kernel import aside, inband
 from ropeway.kernel.answer import Answer, Meanwhile, ignore
-from ropeway.kernel.direct import ANSWER, Direct, NoRoad
+from ropeway.kernel.direct import Direct
 from ropeway.kernel.line import PIECE
+from ropeway.kernel.talk import ANSWER, NoRoad
 
 REST = 30.0
 """Seconds for which a road that failed is not tried again."""

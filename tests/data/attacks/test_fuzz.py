@@ -15,7 +15,7 @@ import pytest
 from support.fuzz import HOLES
 
 SCRIPT = Path(__file__).parents[2] / "support" / "fuzz.py"
-EXAMPLES = {"rows": 400, "aggregates": 200}
+EXAMPLES = {"rows": 250, "aggregates": 150}
 
 
 @pytest.fixture(autouse=True)
