@@ -23,8 +23,8 @@ from conformance.cases_url import (
     end_spare,
 )
 from ropeway import config
-from ropeway.errors import BadInput, RopewayError
-from ropeway.workspace import headless
+from ropeway.errors import BadInput, RopewayError, Unreachable
+from ropeway.workspace import headless, served_ports
 from ropeway.workspace.choice import choose_kernel
 from ropeway.workspace.connect import check_and_remember
 from ropeway.workspace.home import Home
@@ -41,6 +41,21 @@ CASES = (
     JoinedRuntime,
     SshMachine,
 )
+SERVES = """
+import http.server, threading
+
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'from afar')
+    def log_message(self, *_):
+        pass
+
+server = http.server.HTTPServer(('127.0.0.1', 0), Page)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print(server.server_port)
+"""
 TRUTH_SECONDS = 15
 """Both sides tell the truth about a link within this time."""
 
@@ -175,6 +190,27 @@ async def test_an_interrupt_arrives(case: Case, tmp_path: Path) -> None:
         async with asyncio.timeout(TRUTH_SECONDS):
             assert "KeyboardInterrupt" in await ran
         assert await notebook.run("print(x)") == "1\n"
+
+
+@pytest.mark.parametrize(
+    "case", [JoinedRuntime, SshMachine, PlainServer], ids=lambda case: case.__name__, indirect=True
+)
+async def test_a_page_that_a_kernel_serves_is_reached(case: Case, tmp_path: Path) -> None:
+    """Home reaches a port of the machine where Ropeway is; a plain server says what it lacks."""
+    async with connected(case, tmp_path) as (home, _), a_kernel(home) as notebook:
+        port = int(await notebook.run(SERVES))
+        (kernel,) = RuntimeProvisioner.live
+        if isinstance(case, PlainServer):
+            with pytest.raises(Unreachable, match="leads to no port of its machine"):
+                await served_ports.connect(kernel, port)
+            return
+        stream = await served_ports.connect(kernel, port)
+        await stream.send(b"GET / HTTP/1.0\r\n\r\n")
+        said = b""
+        while data := await stream.receive():
+            said += data
+        assert said.endswith(b"\r\n\r\nfrom afar")
+        stream.close()
 
 
 async def test_a_drop_is_told_and_mended(case: Case, tmp_path: Path) -> None:
