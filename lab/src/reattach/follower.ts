@@ -201,7 +201,7 @@ export class Follower {
       // Nothing is cleared before everything is here.
       const { messages, running } = await this._recorded(run.request);
       const cell = this._cell(run.cell);
-      if (!cell || connections !== this._connections) {
+      if (!cell || !this._isWith(kernel, connections)) {
         this._drop(run.request, future);
         return; // a page that was away meanwhile asks again
       }
@@ -239,7 +239,7 @@ export class Follower {
     };
     kernel.anyMessage.connect(onMessage);
     try {
-      for (let again = true; again && connections === this._connections; ) {
+      for (let again = true; again && this._isWith(kernel, connections); ) {
         const told = new Promise<boolean>(resolve => {
           heard = () => resolve(false);
         });
@@ -252,6 +252,12 @@ export class Follower {
     } finally {
       kernel.anyMessage.disconnect(onMessage);
     }
+  }
+
+  /** Whether the notebook is open on the kernel, over the connection that it had then. */
+  private _isWith(kernel: Kernel.IKernelConnection, connections: number): boolean {
+    const same = this._kernel === kernel && this._connections === connections;
+    return same && !this._panel.isDisposed;
   }
 
   /** A future that shows nothing; a later one of the same run may have taken its place. */
