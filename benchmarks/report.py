@@ -114,12 +114,12 @@ and meanwhile.
 ROADS = """
 ## The two roads of data (`roads.py`)
 
-One kernel of the runtime `here` asks by turns over HTTP through home's door (`direct`) and over its
-own WebSocket (`in-band`); `service` asks the data service itself, with neither kernel nor door
-between. Medians; a large answer is {mb:.0f} MB that do not compress.
+One kernel of the runtime `here` asks by turns over HTTP (`direct`; on home's own machine past the
+door) and over its own WebSocket (`in-band`); `service` asks the data service itself, with neither
+kernel nor door between. Medians; a large answer is {mb:.0f} MB that do not compress.
 
 What the figures are made of: the service's time is the engine's and zstd's. The direct road adds
-the door's copy; its small question is two requests (query, summary) over one connection that is
+next to nothing; its small question is two requests (query, summary) over one connection that is
 kept. In-band a question passes four processes, three replies come back for it, and the workspace
 puts it to the service over two connections of its own, which took 7 ms of 16 when we looked; of a
 large answer each 4 MB are copied and signed as one message at every station.
@@ -139,8 +139,10 @@ PLACEMENT = """
 A runtime that dials in, on the same machine. *home* is `1+1` in a notebook at home, *direct* in one
 on that runtime, *%%on* in the notebook at home with that line. Then an array of floats, to the
 companion and back: *raw* is as many bytes through a link with nothing but sockets at its ends,
-*pickle* a small array as text, by Jupyter's own means; *ipyparallel* has no link between. Over a
-line of 100 Mbit/s and 42 ms *to raw* is the share of what such a line carries. Medians.
+*pickle* a small array as text, by Jupyter's own means; *ipyparallel* has no link between. A virtual
+machine that has never used its memory takes longer for the first array: fill the memory once
+before. Over a line of 100 Mbit/s and 42 ms *to raw* is the share of what such a line carries.
+Medians.
 
 """
 

@@ -31,18 +31,21 @@ REPEATS = 7
 
 KERNEL = f"""
 import json, time, ropeway.kernel.road as road, ropeway.kernel.inband as inband
+from ropeway.kernel.answer import ignore
 
 direct = road._offered
 assert road.road().kind == "direct"
 ways = {{
-    "direct": lambda sql: direct.ask("query", sql, {{}}, lambda count: None),
-    "in-band": lambda sql: inband.ask("query", sql),
+    "direct": lambda sql: direct.query(sql, {{}}, "", ignore),
+    "in-band": lambda sql: inband.query(sql, {{}}, "", ignore),
 }}
 
 def timed(way, sql):
     began = time.perf_counter()
-    _, buffers = ways[way](sql)
-    return time.perf_counter() - began, sum(len(part) for part in buffers)
+    answer, size = ways[way](sql), 0
+    while (piece := answer.next(ignore)) is not None:
+        size += len(piece)
+    return time.perf_counter() - began, size
 
 for way in ways:
     timed(way, {SMALL!r})
