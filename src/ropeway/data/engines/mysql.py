@@ -11,21 +11,14 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ropeway.data import passwords
 from ropeway.data.engines import types, values
-from ropeway.data.engines.database import (
-    BATCH_ROWS,
-    SECONDS,
-    Carried,
-    Database,
-    Feed,
-    Filter,
-    split_by_type,
-)
+from ropeway.data.engines.database import BATCH_ROWS, SECONDS, Carried, Feed
+from ropeway.data.engines.served import ServedTable
 from ropeway.data.problem import because, missing
 from ropeway.errors import BadInput, NotFound, QueryFailed, RopewayError, Unreachable
 from ropeway.wire import Column
@@ -44,41 +37,16 @@ _BINARY = 63
 """Codes of the protocol: types, a flag, a character set."""
 
 
-class Table(Database):
+class Table(ServedTable):
     """One table, view or query of the database at `url`, which holds no password."""
 
     kind = "mysql"
+    no_columns = "null"
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
-        self._options = options
-        self._url = url
-        if not {"table", "query"} & set(options):
-            raise BadInput(
-                "It is not said which table of the database is meant.",
-                hint="--table NAME or --query 'SELECT …', or the same in ropeway.toml.",
-            )
+        super().__init__(url, options)
         if strange := {"role", "schema"} & set(options):
             raise BadInput(f"The option {min(strange)} is for PostgreSQL.")
-
-    def columns(self) -> tuple[Column, ...]:
-        """As the database describes them."""
-        with self._connect() as session:
-            return tuple(each.column for each in self._carried(session))
-
-    def open(
-        self, columns: Sequence[str], filters: Sequence[Filter] = (), limit: int | None = None
-    ) -> Feed:
-        """The rows, in a session that only reads."""
-        session = self._start()
-        try:
-            carried = {each.column.name: each for each in self._carried(session)}
-            chosen = [carried[name] for name in columns]
-            fitting, whole = split_by_type(filters, carried)
-            sql = self._select(chosen, fitting, carried, limit if whole else None)
-        except BaseException:
-            session.close()
-            raise
-        return _Stream(session, self._start, sql, [each.column for each in chosen]).feed()
 
     def stamp(self) -> None:
         """Nothing: what these databases say of the last change is late, or is lost at a restart."""
@@ -94,22 +62,8 @@ class Table(Database):
             )
         return (int(found[0][0]), False) if found and found[0][0] is not None else None
 
-    @contextmanager
-    def _connect(self) -> Iterator[_Session]:
-        session = self._start()
-        try:
-            yield session
-        finally:
-            session.close()
-
     def _start(self) -> _Session:
         return _Session(_address(self._url), int(self._options.get("timeout", SECONDS)))
-
-    def _relation(self) -> str:
-        if query := self._options.get("query"):
-            return f"({query.rstrip().rstrip(';')}\n) as q"
-        database, dot, table = str(self._options["table"]).rpartition(".")
-        return f"{_name(database)}.{_name(table)}" if dot else _name(table)
 
     def _carried(self, session: _Session) -> list[Carried]:
         wanted = self._options.get("columns", {})
@@ -124,21 +78,16 @@ class Table(Database):
                 carried.append(_carry(name, field))
         return carried
 
-    def _select(
-        self,
-        chosen: Sequence[Carried],
-        filters: Sequence[Filter],
-        carried: Mapping[str, Carried],
-        limit: int | None,
-    ) -> str:
-        listed = ", ".join(f"{each.sql} as {_name(each.column.name)}" for each in chosen) or "null"
-        sql = f"select {listed} from {self._relation()}"  # noqa: S608  # names are quoted
-        if filters:
-            kinds = {name: each.column.type for name, each in carried.items()}
-            sql += " where " + " and ".join(
-                _condition(each, kinds[each.column]) for each in filters
-            )
-        return sql if limit is None else f"{sql} limit {int(limit)}"
+    def _feed(self, session: _Session, sql: str, columns: Sequence[Column]) -> Feed:
+        return _Stream(session, self._start, sql, columns).feed()
+
+    @staticmethod
+    def _name(name: str) -> str:
+        return _name(name)
+
+    @staticmethod
+    def _literal(value: Any, kind: str) -> str:
+        return _literal(value, kind)
 
 
 class _Session:
@@ -357,15 +306,6 @@ def _carry(name: str, field: Any) -> Carried:
         # Being the same means less there, where 'a' may be 'A'.
         return Carried(Column(name, "VARCHAR"), sql, whole=False)
     return Carried(Column(name, "VARCHAR"), f"cast({sql} as char)", pushes=False)
-
-
-def _condition(each: Filter, kind: str) -> str:
-    name = _name(each.column)
-    if each.op in ("is null", "is not null"):
-        return f"{name} {each.op}"
-    if each.op == "in":
-        return f"{name} in ({', '.join(_literal(value, kind) for value in each.value)})"
-    return f"{name} {each.op} {_literal(each.value, kind)}"
 
 
 def _literal(value: Any, kind: str) -> str:

@@ -13,14 +13,8 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from ropeway.data import passwords
 from ropeway.data.engines import types
-from ropeway.data.engines.database import (
-    SECONDS,
-    Carried,
-    Database,
-    Feed,
-    Filter,
-    split_by_type,
-)
+from ropeway.data.engines.database import SECONDS, Carried, Feed
+from ropeway.data.engines.served import ServedTable
 from ropeway.data.problem import because, missing
 from ropeway.errors import BadInput, NotFound, QueryFailed, RopewayError, Unreachable
 from ropeway.wire import Column
@@ -48,39 +42,10 @@ _FINITE = {"date": "DATE", "timestamp": "TIMESTAMP", "timestamptz": "TIMESTAMP W
 _LISTS = {"_int2", "_int4", "_int8", "_bool", "_float4", "_float8", "_text", "_varchar", "_uuid"}
 
 
-class Table(Database):
+class Table(ServedTable):
     """One table, view or query of the database at `url`, which holds no password."""
 
     kind = "postgresql"
-
-    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
-        self._url = url
-        self._options = options
-        if not {"table", "query"} & set(options):
-            raise BadInput(
-                "It is not said which table of the database is meant.",
-                hint="--table NAME or --query 'SELECT …', or the same in ropeway.toml.",
-            )
-
-    def columns(self) -> tuple[Column, ...]:
-        """As the database describes them."""
-        with self._connect() as connection:
-            return tuple(each.column for each in self._carried(connection))
-
-    def open(
-        self, columns: Sequence[str], filters: Sequence[Filter] = (), limit: int | None = None
-    ) -> Feed:
-        """The rows, in a transaction that only reads."""
-        connection = self._start()
-        try:
-            carried = {each.column.name: each for each in self._carried(connection)}
-            chosen = [carried[name] for name in columns]
-            fitting, whole = split_by_type(filters, carried)
-            sql = self._select(chosen, fitting, carried, limit if whole else None)
-            return _Stream(connection, sql, [each.column for each in chosen]).feed()
-        except BaseException:
-            connection.close()
-            raise
 
     def stamp(self) -> str | None:
         """What transactions are done and under way: the same means that nothing was written.
@@ -109,14 +74,6 @@ class Table(Database):
                 f" where oid = to_regclass({_text(self._relation())}) and relkind in ('r', 'm')",
             )
         return (int(found[0][0]), False) if found and found[0][0] >= 0 else None
-
-    @contextmanager
-    def _connect(self) -> Iterator[Any]:
-        connection = self._start()
-        try:
-            yield connection
-        finally:
-            connection.close()
 
     def _start(self) -> Any:
         try:
@@ -153,14 +110,8 @@ class Table(Database):
             told.append(f"set role {_name(role)}")
         return told
 
-    def _relation(self) -> str:
-        if query := self._options.get("query"):
-            return f"({query.rstrip().rstrip(';')}\n) as q"
-        schema, dot, table = str(self._options["table"]).rpartition(".")
-        return f"{_name(schema)}.{_name(table)}" if dot else _name(table)
-
-    def _carried(self, connection: Any) -> list[Carried]:
-        with _told(), connection.cursor() as cursor:
+    def _carried(self, session: Any) -> list[Carried]:
+        with _told(), session.cursor() as cursor:
             found = cursor.adbc_execute_schema(f"select * from {self._relation()}")  # noqa: S608
         wanted = self._options.get("columns", {})
         carried = []
@@ -173,21 +124,16 @@ class Table(Database):
                 carried.append(_carry(field.name, field.metadata or {}))
         return carried
 
-    def _select(
-        self,
-        chosen: Sequence[Carried],
-        filters: Sequence[Filter],
-        carried: Mapping[str, Carried],
-        limit: int | None,
-    ) -> str:
-        listed = ", ".join(f"{each.sql} as {_name(each.column.name)}" for each in chosen)
-        sql = f"select {listed} from {self._relation()}"  # noqa: S608  # names are quoted
-        if filters:
-            kinds = {name: each.column.type for name, each in carried.items()}
-            sql += " where " + " and ".join(
-                _condition(each, kinds[each.column]) for each in filters
-            )
-        return sql if limit is None else f"{sql} limit {int(limit)}"
+    def _feed(self, session: Any, sql: str, columns: Sequence[Column]) -> Feed:
+        return _Stream(session, sql, columns).feed()
+
+    @staticmethod
+    def _name(name: str) -> str:
+        return _name(name)
+
+    @staticmethod
+    def _literal(value: Any, kind: str) -> str:
+        return _literal(value, kind)
 
 
 class _Stream:
@@ -284,15 +230,6 @@ def _carry(name: str, metadata: Mapping[bytes, bytes]) -> Carried:
         # As PostgreSQL compares it, blanks at the end do not count; in DuckDB they do.
         return Carried(Column(name, "VARCHAR"), sql, pushes=False)
     return Carried(Column(name, "VARCHAR"), f"{sql}::text", pushes=False)
-
-
-def _condition(each: Filter, kind: str) -> str:
-    name = _name(each.column)
-    if each.op in ("is null", "is not null"):
-        return f"{name} {each.op}"
-    if each.op == "in":
-        return f"{name} in ({', '.join(_literal(value, kind) for value in each.value)})"
-    return f"{name} {each.op} {_literal(each.value, kind)}"
 
 
 def _literal(value: Any, kind: str) -> str:
