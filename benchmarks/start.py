@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -21,18 +20,8 @@ import psutil
 from playwright.sync_api import Browser, sync_playwright
 
 from peers import clean_environment, cores, free_port, write_results
+from support.chromium import CHROMIUM, FLAGS
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 
 

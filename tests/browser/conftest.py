@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,20 +22,13 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from support.chromium import CHROMIUM, FLAGS
 from support.gpus import with_a_gpu
 from support.servers import Server, lent, plain_jupyter
 from support.servers import workspace as start_workspace
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
+    *FLAGS,
     # Whatever lies on other machines: the page must do without. A route of Playwright's would
     # switch the browser's caches off, and each page would read JupyterLab's 7 MB anew.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",

@@ -16,8 +16,7 @@ import psutil
 from playwright.async_api import Browser, Error, Page, async_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "chromium"
-ARGUMENTS = [
-    "--headless=new",
+FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -26,8 +25,10 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
-    "--remote-debugging-port=0",
 ]
+"""Of every Chromium here: as root, without a GPU, and quiet towards the rest of the world."""
+
+ARGUMENTS = ["--headless=new", *FLAGS, "--remote-debugging-port=0"]
 
 
 class Chromium:
