@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import psutil
@@ -31,8 +32,12 @@ class Peak:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._ended.wait(0.1):
+        # To look costs the more the more memory there is: a twentieth of a core, and no more.
+        took = 0.0
+        while not self._ended.wait(max(0.1, 20 * took)):
+            began = time.thread_time()
             self.mb = max(self.mb, sum(map(_family_mb, self._roots())))
+            took = time.thread_time() - began
 
 
 def _family_mb(root: int) -> float:

@@ -43,6 +43,23 @@ def filters(sql: str, **params: Any) -> list[Filter]:
 @pytest.mark.parametrize(
     ("sql", "named"),
     [
+        ("select * from sales", None),
+        ("select name from sales group by name having count(*) > 1", None),
+        ("select * from sales s where s.AMOUNT > 3 and (name = 'x' or kept)", "amount kept name s"),
+        ("select * from (select * from sales where id = 1)", "id"),
+        ("with o as (select * from other where price > 1) select * from sales, o", "price"),
+        ("select * from sales where id in (select id from other where name = 'x')", "id name"),
+    ],
+)
+def test_what_decides_which_rows_count(sql: str, named: str | None) -> None:
+    """Every name in a WHERE, wherever that stands; without one all rows count."""
+    found = pushdown.deciding(guard.check(sql, ["sales", "other"]).statement)
+    assert found == (set(named.split()) if named else None)
+
+
+@pytest.mark.parametrize(
+    ("sql", "named"),
+    [
         ("select id from sales", ["id"]),
         ("select s.ID from sales s where S.name = 'x'", ["id", "name"]),
         ("select count(*) from sales", []),

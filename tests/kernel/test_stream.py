@@ -69,16 +69,21 @@ async def test_a_large_result_shows_its_beginning(by: Any) -> None:
 
 
 async def test_one_pass(by: Any) -> None:
-    """What `.batches()` gave is gone: a second pass says so, and `.arrow()` before it keeps all."""
+    """What `.batches()` gave is gone: a second pass says so, and `.arrow()` before it keeps all,
+    or the file of an answer that is not too large."""
     told = await by.run(
+        "import ropeway.kernel.cache as c; most, c.MOST_OF_ONE = c.MOST_OF_ONE, 0\n"
         "r = rw.sql('select range i from range(10)'); print(sum(b.num_rows for b in r.batches()))\n"
         "for again in (r.batches, r.df, r.arrow):\n"
         "    try: again()\n"
         "    except rw.RopewayError as e: print(type(e).__name__, 'rw.sql' in e.hint)\n"
         "print(len(r)); r = rw.sql('select range i from range(10)'); r.arrow()\n"
-        "print([sum(b.num_rows for b in r.batches()) for _ in range(2)])"
+        "print([sum(b.num_rows for b in r.batches()) for _ in range(2)])\n"
+        "c.MOST_OF_ONE = most; r = rw.sql('select range i from range(10)')\n"
+        "print([sum(b.num_rows for b in r.batches()) for _ in range(2)], len(r.df()))"
     )
-    assert told.split("\n")[:-1] == ["10", *["BadInput True"] * 3, "10", "[10, 10]"]
+    lines = ["10", *["BadInput True"] * 3, "10", "[10, 10]", "[10, 10] 10"]
+    assert told.split("\n")[:-1] == lines
 
 
 async def test_two_answers_side_by_side(by: Any) -> None:

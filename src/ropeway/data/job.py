@@ -45,6 +45,8 @@ class Table:
     """May hold the key of hashes."""
     where: str = ""
     schema: str = ""
+    typed: str = ""
+    """The select list of a view over that one, where columns of the files are still texts."""
     sniff: str = ""
     """For `describe`: a query that says how the files are written, which is told as `sniffed`."""
 

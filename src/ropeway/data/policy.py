@@ -68,6 +68,12 @@ class View:
     words: tuple[str, ...]
     """The policy in plain sentences, for people at home."""
 
+    @property
+    def shows_all(self) -> bool:
+        """Whether nothing behind the view could be told by what was read of it."""
+        masked = len(self.plain) < len(self.columns)
+        return not (self.where or self.aggregate or masked)
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:

@@ -17,7 +17,8 @@ from ropeway.data.feed import schema_text
 from ropeway.data.job import Table
 from ropeway.data.policy import Policy, View
 from ropeway.data.rules import Rule, words
-from ropeway.data.sources import Database, Feed, Files, reader, sniff
+from ropeway.data.sources import Database, Feed, Files, late, reader, sniff
+from ropeway.data.syntax import quoted_name
 from ropeway.errors import BadInput, QueryFailed, Refused, RopewayError
 from ropeway.wire import Column, Seen
 
@@ -42,8 +43,8 @@ class Found:
     rules: str = ""
     """The policy as it was written down, to see whether it changed."""
     error: str = ""
-    relation: str = ""
-    """The engine's SQL for its files, all of it said."""
+    sniffed: Mapping[str, Any] | None = None
+    """How its files are written, where they had to be looked into for that."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -55,10 +56,14 @@ class Found:
         """Bytes on disk."""
         return self.source.size if isinstance(self.source, Files) else 0
 
-    def table(self, view: View) -> Table:
-        """The dataset for a worker, behind its view."""
+    def table(self, view: View, statement: Mapping[str, Any]) -> Table:
+        """The dataset for a worker and that query, behind its view."""
         if isinstance(self.source, Files):
-            return Table(self.name, self.relation, view.select, view.where)
+            # Where something is hidden, an error in it must not depend on the query.
+            texts = late(self.sniffed, pushdown.deciding(statement)) if view.shows_all else {}
+            relation = reader(self.source, self.sniffed, texts)
+            typed = _typed(view.columns, texts) if texts else ""
+            return Table(self.name, relation, view.select, view.where, typed=typed)
         schema = schema_text(types.schema(self.columns))
         return Table(self.name, "", view.select, view.where, schema)
 
@@ -292,8 +297,14 @@ def _with_columns(found: Found, told: Mapping[str, Any]) -> Found:
         error = f"its files cannot be read as one table ({found.source.kind})"
         return Found(found.name, error=error)
     columns = tuple(wire.from_json(Column, each) for each in told["columns"])
-    relation = reader(found.source, told["sniffed"])
-    return replace(found, columns=columns, relation=relation)
+    return replace(found, columns=columns, sniffed=told["sniffed"])
+
+
+def _typed(columns: Iterable[Column], texts: Mapping[str, str]) -> str:
+    """A select list of the columns; those that are still texts become what they are meant as."""
+    named = {column.name: quoted_name(column.name) for column in columns}
+    cast = {name: f"cast({named[name]} as {kind})" for name, kind in texts.items() if name in named}
+    return ", ".join(f"{cast.get(name, own)} as {own}" for name, own in named.items())
 
 
 def _without_place(error: RopewayError) -> str:

@@ -1,6 +1,7 @@
-"""What a query needs of one table of a database: columns, and filters that hold already there.
+"""What a query needs of a table: of a database columns, and filters that hold already there; of
+files the columns that decide which rows count.
 
-Read off the syntax tree that the guard has checked. Both are a matter of speed alone: more columns
+Read off the syntax tree that the guard has checked. All are a matter of speed alone: more columns
 and rows than needed do no harm, because the engine runs the whole query over what comes.
 """
 
@@ -63,6 +64,19 @@ def filters(
     conditions = _conjuncts(nodes[0].get("where_clause"))
     found = (_filter(each, alias, types, params) for each in conditions)
     return [each for each in found if each is not None]
+
+
+def deciding(statement: Tree) -> set[str] | None:
+    """The names in the query's WHERE clauses, in small letters; None where it has none."""
+    clauses = [each["where_clause"] for each in _parts(statement) if each.get("where_clause")]
+    if not clauses:
+        return None
+    return {
+        str(name).lower()
+        for part in _parts(clauses)
+        if part.get("class") == "COLUMN_REF"
+        for name in part["column_names"]
+    }
 
 
 def _named(part: Any, dataset: str) -> tuple[set[str], bool]:

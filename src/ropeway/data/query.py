@@ -150,7 +150,7 @@ class Home:
         values = params.decode(query.params, checked.params)
         sql = self._restricted(query, checked, views)
         tab = self._budgets.open(views, query.runtime_class)
-        tables = tuple(found[name].table(view) for name, view in views.items())
+        tables = tuple(found[name].table(view, checked.statement) for name, view in views.items())
         task = self._job(
             "query",
             sql=sql,
@@ -169,7 +169,7 @@ class Home:
             feeds=Feeds([found[n].feed(v, checked.statement, values) for n, v in views.items()]),
             account=_Account(self._ledger, tab, query, views),
             size=sum(each.size for each in found.values()),
-            tells_scanned=all(map(_shows_all, views.values())),
+            tells_scanned=all(view.shows_all for view in views.values()),
             seconds=min((v.seconds for v in views.values() if v.seconds), default=None),
         )
         if answer.etag and answer.etag == query.etag:
@@ -330,12 +330,6 @@ def _cut(text: str) -> str:
         return text
     digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
     return f"{text[:SQL_KEPT]} … ({len(text):,} characters, SHA-256 {digest})"
-
-
-def _shows_all(view: View) -> bool:
-    """Whether nothing behind the view could be told by what was read."""
-    masked = len(view.plain) < len(view.columns)
-    return not (view.where or view.aggregate or masked)
 
 
 def parse_size(text: str) -> int:

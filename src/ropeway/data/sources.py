@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ __all__ = [
     "expand",
     "is_url",
     "kind_of_name",
+    "late",
     "quoted",
     "reader",
     "rows",
@@ -76,13 +77,17 @@ def expand(source: str, base: Path, options_: Mapping[str, Any] | None = None) -
     return _files(place, given, room)
 
 
-def reader(files: Files, sniffed: Mapping[str, Any] | None = None) -> str:
+def reader(
+    files: Files,
+    sniffed: Mapping[str, Any] | None = None,
+    texts: Collection[str] = frozenset(),
+) -> str:
     """The table function call, in DuckDB's SQL, that reads exactly these files; with what `sniff`
-    said of them nothing has to be found out about them."""
+    said of them nothing has to be found out about them, and the columns `texts` stay texts."""
     listed = ", ".join(quoted(str(path)) for path in files.paths)
     told = _ARGUMENTS[files.kind](files) if files.kind in _ARGUMENTS else []
     if sniffed:
-        told = csv.settled(files, sniffed)
+        told = csv.settled(files, sniffed, texts)
     if len(files.paths) > 1:
         told.append("union_by_name=true")
     # Said either way: a folder above the data may be called a=b too.
@@ -93,6 +98,12 @@ def reader(files: Files, sniffed: Mapping[str, Any] | None = None) -> str:
 def sniff(files: Files) -> str:
     """The query that says how the files are written; empty where none does."""
     return csv.sniff(files) if files.kind == "csv" else ""
+
+
+def late(sniffed: Mapping[str, Any] | None, deciding: Collection[str] | None) -> dict[str, str]:
+    """The columns, with their types, that a query may leave texts until it is known which rows
+    count; `deciding` are those that say so, None where all rows count."""
+    return csv.late(sniffed, deciding) if sniffed and deciding is not None else {}
 
 
 def columns(source: Files | Database) -> tuple[Column, ...]:

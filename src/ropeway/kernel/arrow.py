@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from ropeway.errors import BadInput, MissingPackage
+from ropeway.kernel.cache import Kept
 from ropeway.kernel.incoming import Incoming
 from ropeway.kernel.progress import Progress
 
@@ -31,6 +32,11 @@ def package(name: str, install: str = "") -> Any:
 def opened(pa: Any, incoming: Incoming, progress: Progress) -> Any:
     """The answer as an open reader of record batches."""
     return pa.ipc.open_stream(Source(incoming, progress), memory_pool=pool(pa))
+
+
+def reopened(pa: Any, kept: Kept) -> Any:
+    """The same of an answer that is kept here: its bytes are not copied."""
+    return pa.ipc.open_stream(pa.py_buffer(kept.data), memory_pool=pool(pa))
 
 
 def pool(pa: Any) -> Any:
@@ -100,6 +106,14 @@ def without_decimals(pa: Any, table: Any) -> Any:
             column = table.column(index).cast(pa.float64())
             table = table.set_column(index, pa.field(field.name, column.type), column)
     return table
+
+
+def frame(pa: Any, table: Any, *, last: bool = False) -> Any:
+    """A table as a DataFrame of pandas; with `last` the table gives its memory away and is of no
+    use afterwards."""
+    return table.to_pandas(
+        memory_pool=pool(pa), date_as_object=False, split_blocks=last, self_destruct=last
+    )
 
 
 def arrays(pa: Any, table: Any) -> dict[str, Any]:

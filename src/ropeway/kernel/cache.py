@@ -58,21 +58,23 @@ class Keep:
         except OSError:
             self.drop()
 
-    def whole(self, etag: str, summary: wire.Summary) -> None:
+    def whole(self, etag: str, summary: wire.Summary) -> Kept | None:
         """It is complete: found from now on, unless home gave it no name."""
         if not etag or self._file is None:
             self.drop()
-            return
+            return None
         try:
             self._file.flush()
             data = mmap.mmap(self._file.fileno(), self._size, access=mmap.ACCESS_READ)
         except (OSError, ValueError):
             self.drop()
-            return
+            return None
         # Nothing was read and nothing crosses when it is used again.
         told = replace(summary, bytes_scanned=0, bytes_sent=0, seconds=0.0)
-        _put(self._key, Kept(etag, told, memoryview(data)))
+        kept = Kept(etag, told, memoryview(data))
+        _put(self._key, kept)
         self.drop()
+        return kept
 
     def drop(self) -> None:
         """Keep nothing of it."""

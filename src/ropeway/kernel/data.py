@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ropeway import wire
@@ -39,12 +40,13 @@ def sql(query: Any, /, **params: Any) -> Result:
     bound = encode(params)
     key = cache.key(query, bound)
     found = cache.find(key)
+    soon = time.monotonic() + SOON
     with Progress() as progress:
         answer = road.query(query, bound, found.etag if found else "", lambda: progress(0))
         if found is not None and answer.unchanged:
             return Result(Incoming.kept(answer, found))
         incoming = Incoming(answer, cache.Keep(key))
-        incoming.read_ahead(SOON, progress)
+        incoming.read_ahead(soon, progress)
     return Result(incoming)
 
 

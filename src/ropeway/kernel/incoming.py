@@ -20,7 +20,8 @@ AHEAD = 64 * 1024 * 1024
 """Bytes of one answer that are read before anybody wants them."""
 
 SOON = 0.5
-"""Seconds for which a query reads ahead at once; the rest of `AHEAD` is here when its cell ends."""
+"""Seconds after which a query reads no further ahead; the rest of `AHEAD` is here when its cell
+ends."""
 
 
 class Incoming:
@@ -35,6 +36,8 @@ class Incoming:
         """Home said that it is the one that was here already."""
         self.size = 0
         """Bytes that came so far."""
+        self.in_file: cache.Kept | None = None
+        """All of it once more, in a file, where it was kept there."""
         self._pieces: deque[Any] = deque()
         self._held = 0
         self._answer: Answer | None = answer
@@ -48,6 +51,7 @@ class Incoming:
         """The answer that was here already, as home said."""
         made = cls(answer, cache.Keep())
         made._answer, made._summary, made.was_kept = None, found.summary, True
+        made.in_file = found
         made._add(found.data)
         return made
 
@@ -74,17 +78,17 @@ class Incoming:
         assert self._summary is not None
         return self._summary
 
-    def read_ahead(self, seconds: float = float("inf"), progress: Progress | None = None) -> None:
-        """Have up to `AHEAD` bytes here, and stop waiting for more after `seconds`.
+    def read_ahead(self, until: float = float("inf"), progress: Progress | None = None) -> None:
+        """Have the first rows here, and up to `AHEAD` bytes of what comes `until` then, by
+        `time.monotonic`.
 
         Raises what went wrong. An answer that another thread pulls is left to it.
         """
-        until = time.monotonic() + seconds
         if self.is_whole or not self._busy.acquire(blocking=False):
             return
         try:
             with nullcontext(progress) if progress else Progress() as shown:
-                while self._held < AHEAD and time.monotonic() < until and self._pull(shown):
+                while self._pull(shown) and self._held < AHEAD and time.monotonic() < until:
                     pass
         finally:
             self._busy.release()
@@ -126,7 +130,7 @@ class Incoming:
             self._failed = error.to_json() if isinstance(error, RopewayError) else None
             self.close()
             raise
-        self._keep.whole(self._answer.etag, self._summary)
+        self.in_file = self._keep.whole(self._answer.etag, self._summary)
         self._answer = None
         progress.rows = self._summary.rows
         return False

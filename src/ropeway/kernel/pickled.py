@@ -5,11 +5,14 @@ cloudpickle, where it is, also takes the functions and classes of a notebook.
 
 from __future__ import annotations
 
+import io
 import pickle
 import sys
 from typing import Any
 
 from ropeway.errors import BadInput, MissingPackage
+from ropeway.kernel import tensors
+from ropeway.kernel.plain import SMALL
 
 _PROTOCOL = 5
 
@@ -22,28 +25,45 @@ def dump(value: Any) -> tuple[dict[str, Any], list[Any]]:
 
     def keep(buffer: pickle.PickleBuffer) -> bool:
         try:
-            parts.append(buffer.raw())
+            memory = buffer.raw()
         except BufferError:  # not contiguous: into the pickle
             return True
-        return False
+        if len(memory) > SMALL:
+            parts.append(memory)
+        return len(memory) <= SMALL
 
+    pickler = _pickler()
+    file = io.BytesIO()
     try:
-        import cloudpickle  # type: ignore[import-not-found,import-untyped,unused-ignore]
-
-        dumps = cloudpickle.dumps
-    except ImportError:
-        dumps = pickle.dumps
-    try:
-        whole = dumps(value, protocol=_PROTOCOL, buffer_callback=keep)
+        pickler(file, protocol=_PROTOCOL, buffer_callback=keep).dump(value)
     except Exception as error:
         hint = "Send what it is made of: tables, arrays, plain values."
-        if dumps is pickle.dumps:
+        if pickler.__base__ is pickle.Pickler:
             hint = "cloudpickle takes more: run in a cell %pip install cloudpickle"
         raise BadInput(
             f"A {type(value).__name__} cannot cross to another kernel: {error}", hint=hint
         ) from error
+    whole = file.getvalue()
     python = _VERSION if b"cloudpickle" in whole else ""
     return {"sizes": [len(whole), *map(len, parts)], "python": python}, [whole, *parts]
+
+
+def _pickler() -> type[pickle.Pickler]:
+    """cloudpickle's where that is, else Python's; tensors go by `tensors.reduced`."""
+    try:
+        from cloudpickle import Pickler  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    except ImportError:
+        from pickle import Pickler
+
+    class WithTensors(Pickler):  # type: ignore[misc,valid-type,unused-ignore]
+        def reducer_override(self, value: Any) -> Any:
+            reduced = tensors.reduced(value)
+            if reduced is not None:
+                return reduced
+            before = getattr(super(), "reducer_override", None)
+            return before(value) if before else NotImplemented
+
+    return WithTensors
 
 
 def load(parts: list[Any], python: str) -> Any:

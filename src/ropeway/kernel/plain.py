@@ -1,84 +1,95 @@
 """Values as JSON, for those who take no code from their sender: Python's own numbers, texts and
-bytes, arrays, and what is made of them.
+bytes, arrays, tensors, and what is made of them. A `state_dict` is one such value.
 
 What JSON lacks is an object with one key: `$tuple`, `$set`, `$frozenset`, `$bytes`, `$complex`,
-`$array`, and `$dict` for one whose keys are not all texts.
+`$dict` for one whose keys are not all texts, `$ordered` for an `OrderedDict`, and `$array`, with
+its memory or the number of the part beside the text that holds it.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 from ropeway.kernel import tensors
 
+SMALL = 4096
+"""Bytes of memory that are not worth a part of their own."""
+
 _DEPTH = 100
 
 _ATOMS = (type(None), bool, int, float, str)
 _GROUPS: dict[type[Any], str] = {tuple: "$tuple", set: "$set", frozenset: "$frozenset"}
+_DICTS: dict[type[Any], str] = {dict: "$dict", OrderedDict: "$ordered"}
 
 
-def text(value: Any) -> bytes | None:
-    """The value as JSON; None where it is, or holds, something else."""
+def dump(value: Any) -> list[Any] | None:
+    """The JSON, then the memory of the arrays in it; None where it is, or holds, something else."""
+    parts: list[Any] = []
     try:
-        return json.dumps(_encoded(value, 0)).encode()
+        return [json.dumps(_encoded(value, parts, 0)).encode(), *parts]
     except (_NotPlain, ValueError):  # ValueError: more digits than Python writes
         return None
 
 
-def value(text: bytes) -> Any:
-    """The value of a text. Raises anything for what is none."""
-    return _decoded(json.loads(text))
+def load(parts: list[Any]) -> Any:
+    """The value of such parts, whose memory it takes. Raises anything for what is none."""
+    return _decoded(json.loads(parts[0]), parts)
 
 
 class _NotPlain(Exception):
     """The value is, or holds, something else, or itself."""
 
 
-def _encoded(value: Any, depth: int) -> Any:
+def _encoded(value: Any, parts: list[Any], depth: int) -> Any:
     kind = type(value)
     if depth > _DEPTH:
         raise _NotPlain
+
+    def inner(each: Any) -> Any:
+        return _encoded(each, parts, depth + 1)
+
     if kind in _ATOMS:
         return value
     if kind is list:
-        return [_encoded(each, depth + 1) for each in value]
+        return [inner(each) for each in value]
     if kind in _GROUPS:
-        return {_GROUPS[kind]: [_encoded(each, depth + 1) for each in value]}
+        return {_GROUPS[kind]: [inner(each) for each in value]}
     if kind is bytes:
         return {"$bytes": _base64(value)}
     if kind is complex:
         return {"$complex": [value.real, value.imag]}
-    if kind is dict:
-        if all(type(key) is str and not key.startswith("$") for key in value):
-            return {key: _encoded(each, depth + 1) for key, each in value.items()}
-        pairs = value.items()
-        return {"$dict": [[_encoded(each, depth + 1) for each in pair] for pair in pairs]}
+    if kind is dict and all(type(key) is str and not key.startswith("$") for key in value):
+        return {key: inner(each) for key, each in value.items()}
+    if kind in _DICTS:
+        return {_DICTS[kind]: [[inner(each) for each in pair] for pair in value.items()]}
     if (array := tensors.raw(value)) is not None:
-        return {"$array": [array[0], _base64(array[1])]}
+        head, memory = array
+        if len(memory) <= SMALL:
+            return {"$array": [head, _base64(memory)]}
+        parts.append(memory)
+        return {"$array": [head, len(parts)]}
     raise _NotPlain
 
 
-def _decoded(found: Any) -> Any:
+def _decoded(found: Any, parts: list[Any]) -> Any:
     if isinstance(found, list):
-        return [_decoded(each) for each in found]
+        return [_decoded(each, parts) for each in found]
     if not isinstance(found, dict):
         return found
-    key, rest = next(iter(found.items()), ("", None))
+    key, rest = next(iter(found.items()), ("", ()))
     if not key.startswith("$"):
-        return {key: _decoded(each) for key, each in found.items()}
-    return _MADE[key](rest)
-
-
-def _array(rest: Any) -> Any:
-    head, memory = rest[0], base64.b64decode(rest[1])
-
-    def fill(view: Any) -> None:
-        view[:] = memory
-
-    return tensors.restored(head, fill)
+        return {key: _decoded(each, parts) for key, each in found.items()}
+    if key == "$array":
+        head, where = rest
+        own = parts[where] if type(where) is int else bytearray(base64.b64decode(where))
+        return tensors.of_memory(head, own)
+    if key in _MADE:
+        return _MADE[key](rest)
+    return _GATHERED[key](_decoded(rest, parts))
 
 
 def _base64(data: Any) -> str:
@@ -86,11 +97,10 @@ def _base64(data: Any) -> str:
 
 
 _MADE: dict[str, Callable[[Any], Any]] = {
-    "$tuple": lambda rest: tuple(map(_decoded, rest)),
-    "$set": lambda rest: set(map(_decoded, rest)),
-    "$frozenset": lambda rest: frozenset(map(_decoded, rest)),
     "$bytes": base64.b64decode,
     "$complex": lambda rest: complex(*rest),
-    "$array": _array,
-    "$dict": lambda rest: {_decoded(key): _decoded(value) for key, value in rest},
+}
+
+_GATHERED: dict[str, Callable[[Any], Any]] = {
+    name: kind for kinds in (_GROUPS, _DICTS) for kind, name in kinds.items()
 }

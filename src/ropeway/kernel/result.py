@@ -29,6 +29,8 @@ class Result:
     def __init__(self, incoming: Incoming) -> None:
         self._incoming = incoming
         self._table: Any = None
+        self._kept = incoming.in_file
+        """All of it in a file, from which it can be read again and again."""
         self._passed = False
 
     @property
@@ -50,7 +52,8 @@ class Result:
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
     def batches(self) -> Iterator[Any]:
-        """The rows as `pyarrow.RecordBatch`es, as they come from home; in one pass.
+        """The rows as `pyarrow.RecordBatch`es, as they come from home; in one pass, unless the
+        answer is small enough to be kept here.
 
         What was given is let go, so that a result may be larger than memory. The query goes on at
         home while they are taken, and stops when the loop is left. `HUGEINT` stays a decimal.
@@ -67,13 +70,7 @@ class Result:
         Only `HUGEINT`, the type of a sum of whole numbers, becomes int64 where every value fits.
         """
         if self._table is None:
-            pa = package("pyarrow")
-            self._pass()
-            with Progress() as progress:
-                with arrow.opened(pa, self._incoming, progress) as reader:
-                    table = reader.read_all()
-                progress.rows = self._incoming.summary().rows
-            self._table = plain(pa, table, self._whole())
+            self._table = self._read(package("pyarrow"))
         return self._table
 
     def df(self) -> Any:
@@ -83,8 +80,15 @@ class Result:
         `.arrow()` keeps both as they are.
         """
         pa, _ = package("pyarrow"), package("pandas")
-        table = arrow.without_decimals(pa, self.arrow())
-        return table.to_pandas(memory_pool=arrow.pool(pa), date_as_object=False)
+        if self._table is not None:
+            return arrow.frame(pa, arrow.without_decimals(pa, self._table))
+        table = self._read(pa)
+        self._kept = self._incoming.in_file
+        if self._kept is None:
+            self._table = table
+        # What is kept in a file need not be held in memory too.
+        table = arrow.without_decimals(pa, table)
+        return arrow.frame(pa, table, last=self._kept is not None)
 
     def pl(self) -> Any:
         """A Polars DataFrame; needs no pyarrow. Raises `MissingPackage`."""
@@ -126,11 +130,25 @@ class Result:
         footer = f'<p><small title="by the {road} road">{self._footer()}</small></p>'
         return self._preview().html() + footer
 
+    def _read(self, pa: Any) -> Any:
+        """All rows as a new table."""
+        self._pass()
+        with Progress() as progress:
+            with self._opened(pa, progress) as reader:
+                table = reader.read_all()
+            progress.rows = self._incoming.summary().rows
+        return plain(pa, table, self._whole())
+
+    def _opened(self, pa: Any, progress: Progress) -> Any:
+        if self._kept is not None:
+            return arrow.reopened(pa, self._kept)
+        return arrow.opened(pa, self._incoming, progress)
+
     def _batches(self, pa: Any) -> Iterator[Any]:
         try:
             with Progress() as progress:
                 progress.rows = 0
-                with arrow.opened(pa, self._incoming, progress) as reader:
+                with self._opened(pa, progress) as reader:
                     for batch in reader:
                         progress.rows += batch.num_rows
                         yield plain(pa, batch, set())
@@ -139,8 +157,8 @@ class Result:
             self._incoming.close()
 
     def _pass(self) -> None:
-        """The bytes are read once."""
-        if self._passed:
+        """The bytes are read once, unless they are kept."""
+        if self._passed and self._kept is None:
             raise BadInput(
                 "The rows of this result were taken already, by .batches() or a call that failed.",
                 hint="Ask again with rw.sql; .arrow() keeps the rows for as often as you like.",

@@ -6,6 +6,7 @@ installed; else it stays an array.
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -17,8 +18,22 @@ from ropeway.kernel.arrow import package
 _KINDS = "biufcmMSU"
 """Of NumPy's types those whose memory means the same in every process."""
 
+_NARROW = {
+    "bfloat16": 2,
+    "float8_e4m3fn": 1,
+    "float8_e4m3fnuz": 1,
+    "float8_e5m2": 1,
+    "float8_e5m2fnuz": 1,
+    "int4": 1,
+    "uint4": 1,
+}
+"""Bytes of the types that frameworks have and NumPy lacks, by the name that they all give them.
+Their memory travels as whole numbers."""
+
+_TENSOR, _PARAMETER = ("torch", "Tensor"), ("torch", "Parameter")
+
 _FRAMEWORKS = {
-    ("torch", "Tensor"): "torch",
+    _TENSOR: "torch",
     ("tensorflow", "EagerTensor"): "tensorflow",
     ("jaxlib", "ArrayImpl"): "jax",
 }
@@ -29,73 +44,159 @@ def raw(value: Any) -> tuple[dict[str, Any], Any] | None:
     numpy = sys.modules.get("numpy")
     if numpy is None:
         return None
-    like, array = _as_array(numpy, value)
+    like, array, narrow = _as_array(numpy, value)
     if array is None or array.dtype.kind not in _KINDS or not array.dtype.itemsize:
         return None
     order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
     flat = (array.T if order == "F" else numpy.ascontiguousarray(array)).reshape(-1)
     head = {"like": like, "dtype": array.dtype.str, "shape": array.shape, "order": order}
-    return head, flat.view(numpy.uint8)
+    return {**head, "narrow": narrow} if narrow else head, flat.view(numpy.uint8)
 
 
 def restored(head: dict[str, Any], fill: Callable[[Any], None]) -> Any:
     """The array or tensor; `fill` writes its bytes into memory that is given. Raises `BadInput`."""
     numpy = package("numpy")
-    dtype, shape = numpy.dtype(str(head["dtype"])), tuple(int(n) for n in head["shape"])
-    if dtype.kind not in _KINDS or any(n < 0 for n in shape):
-        raise BadInput("What came is no array.")
-    size = dtype.itemsize
-    for count in shape:
-        size *= count
-    memory = numpy.empty(size, numpy.uint8)
-    if size:
+    memory = numpy.empty(_size(numpy, head), numpy.uint8)
+    if memory.size:
         fill(memoryview(memory))
-    array = memory.view(dtype).reshape(shape, order="F" if head["order"] == "F" else "C")
-    return _LIKE.get(str(head["like"]), lambda found: found)(array)
+    return _made(numpy, head, memory)
 
 
-def _as_array(numpy: Any, value: Any) -> tuple[str, Any]:
+def of_memory(head: dict[str, Any], memory: Any) -> Any:
+    """The array or tensor on that memory, which is its own. Raises `BadInput`."""
+    numpy = package("numpy")
+    if len(memory) != _size(numpy, head):
+        raise BadInput("What came is no array.")
+    return _made(numpy, head, numpy.frombuffer(memory, numpy.uint8))
+
+
+def reduced(value: Any) -> tuple[Any, ...] | None:
+    """How a tensor of PyTorch stands in a pickle, as `__reduce__` gives it; None for other values.
+
+    PyTorch's own way holds the memory once more, and asks the other end for the same device.
+    """
+    kind = type(value)
+    name = kind.__module__.partition(".")[0], kind.__name__
+    if name not in (_TENSOR, _PARAMETER) or vars(value):
+        return None
+    if (found := raw(value.data)) is None:
+        return None
+    head, memory = found
+    told = name == _PARAMETER, bool(value.requires_grad)
+    return rebuilt, (head, pickle.PickleBuffer(memory), *told)
+
+
+def rebuilt(head: dict[str, Any], memory: Any, is_parameter: bool, grad: bool) -> Any:
+    """The tensor of PyTorch that `reduced` took apart, on the CPU."""
+    tensor = of_memory(head, memory if isinstance(memory, bytearray) else bytearray(memory))
+    if is_parameter:
+        return import_module("torch.nn").Parameter(tensor, requires_grad=grad)
+    if grad:
+        import_module("torch")  # raises what says that it is needed: an array has no gradient
+        tensor.requires_grad_()
+    return tensor
+
+
+def _size(numpy: Any, head: dict[str, Any]) -> int:
+    """Bytes of what the head describes. Raises `BadInput` where that is no array."""
+    dtype = numpy.dtype(str(head["dtype"]))
+    narrow = head.get("narrow")
+    if (
+        dtype.kind not in _KINDS
+        or any(int(n) < 0 for n in head["shape"])
+        or (narrow is not None and _NARROW.get(str(narrow)) != dtype.itemsize)
+    ):
+        raise BadInput("What came is no array.")
+    size = int(dtype.itemsize)
+    for count in head["shape"]:
+        size *= int(count)
+    return size
+
+
+def _made(numpy: Any, head: dict[str, Any], memory: Any) -> Any:
+    shape = tuple(int(n) for n in head["shape"])
+    order = "F" if head["order"] == "F" else "C"
+    array = memory.view(numpy.dtype(str(head["dtype"]))).reshape(shape, order=order)
+    narrow = str(head["narrow"]) if "narrow" in head else ""
+    try:
+        return _LIKE.get(str(head["like"]), _plain)(numpy, array, narrow)
+    except ImportError:
+        return _plain(numpy, array, narrow)
+
+
+def _as_array(numpy: Any, value: Any) -> tuple[str, Any, str]:
+    """Its framework, the array, and its type where NumPy lacks that."""
     if type(value) is numpy.ndarray:
-        return "numpy", value
+        return ("numpy", *_widened(numpy, value))
     if isinstance(value, numpy.generic):
-        return "scalar", numpy.asarray(value)
+        return ("scalar", *_widened(numpy, numpy.asarray(value)))
     kind = type(value)
     framework = _FRAMEWORKS.get((kind.__module__.split(".")[0], kind.__name__), "")
     try:
         if framework == "torch":
-            return framework, value.detach().cpu().numpy()
+            return (framework, *_of_torch(value))
         if framework:
-            return framework, numpy.asarray(value)
-    except (TypeError, RuntimeError):  # types that NumPy lacks, tensors without memory
+            return (framework, *_widened(numpy, numpy.asarray(value)))
+    except (TypeError, RuntimeError):  # types without an array, tensors without memory
         pass
-    return "", None
+    return "", None, ""
 
 
-def _torch(array: Any) -> Any:
-    return import_module("torch").from_numpy(array)
+def _widened(numpy: Any, array: Any) -> tuple[Any, str]:
+    """An array of one of the narrow types, which NumPy has from ml_dtypes, as whole numbers."""
+    narrow = str(array.dtype.name) if array.dtype.kind not in _KINDS else ""
+    if _NARROW.get(narrow) != array.dtype.itemsize:
+        return array, ""
+    return array.view(numpy.dtype(f"u{array.dtype.itemsize}")), narrow
 
 
-def _tensorflow(array: Any) -> Any:
-    return import_module("tensorflow").constant(array)
+def _of_torch(value: Any) -> tuple[Any, str]:
+    torch = sys.modules["torch"]
+    tensor = value.detach().cpu().resolve_conj().resolve_neg()
+    narrow = str(tensor.dtype).removeprefix("torch.")
+    if narrow not in _NARROW:
+        return tensor.numpy(), ""
+    whole = torch.int16 if _NARROW[narrow] == 2 else torch.uint8
+    return tensor.view(whole).numpy(), narrow
 
 
-def _jax(array: Any) -> Any:
-    return import_module("jax.numpy").asarray(array)
+def _plain(numpy: Any, array: Any, narrow: str) -> Any:
+    """An array of NumPy's; of bfloat16 where ml_dtypes is not there, one of float32."""
+    if not narrow:
+        return array
+    try:
+        return _typed(array, narrow)
+    except ImportError:
+        if narrow != "bfloat16":
+            package("ml_dtypes")  # raises what says how to get it
+        return (array.astype(numpy.uint32) << 16).view(numpy.float32)
 
 
-def _or_array(made: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def restored(array: Any) -> Any:
-        try:
-            return made(array)
-        except ImportError:
-            return array
-
-    return restored
+def _typed(array: Any, narrow: str) -> Any:
+    return array.view(getattr(import_module("ml_dtypes"), narrow)) if narrow else array
 
 
-_LIKE: dict[str, Callable[[Any], Any]] = {
-    "scalar": lambda array: array[()],
-    "torch": _or_array(_torch),
-    "tensorflow": _or_array(_tensorflow),
-    "jax": _or_array(_jax),
+def _scalar(numpy: Any, array: Any, narrow: str) -> Any:
+    return _plain(numpy, array, narrow)[()]
+
+
+def _torch(_: Any, array: Any, narrow: str) -> Any:
+    torch = import_module("torch")
+    tensor = torch.from_numpy(array)
+    return tensor.view(getattr(torch, narrow)) if narrow else tensor
+
+
+def _tensorflow(_: Any, array: Any, narrow: str) -> Any:
+    return import_module("tensorflow").constant(_typed(array, narrow))
+
+
+def _jax(_: Any, array: Any, narrow: str) -> Any:
+    return import_module("jax.numpy").asarray(_typed(array, narrow))
+
+
+_LIKE: dict[str, Callable[[Any, Any, str], Any]] = {
+    "scalar": _scalar,
+    "torch": _torch,
+    "tensorflow": _tensorflow,
+    "jax": _jax,
 }

@@ -45,10 +45,10 @@ def pack(value: Any, *, code: bool) -> Packed:
         head, memory = array
         return _sized("array", kind, head, [memory])
     if code:
-        head, parts = pickled.dump(value)
-        return _sized("pickle", kind, head, parts)
-    if (text := plain.text(value)) is not None:
-        return _sized("plain", kind, {"size": len(text)}, [text])
+        head, pickle = pickled.dump(value)
+        return _sized("pickle", kind, head, pickle)
+    if (parts := plain.dump(value)) is not None:
+        return _sized("plain", kind, {"sizes": [*map(len, parts)]}, parts)
     raise no_code(kind)
 
 
@@ -70,14 +70,14 @@ def unpack(stream: Stream, *, code: bool) -> Any:
 def _unpacked(stream: Stream, head: dict[str, Any], *, code: bool) -> Any:
     form = head["form"]
     if form == "plain":
-        return plain.value(bytes(_read(stream, int(head["size"]))))
+        return plain.load(_parts(stream, head))
     if form == "array":
         return tensors.restored(head, lambda view: _fill(stream, view))
     if form == "arrow":
         return tables.restored(head, stream, code=code)
     if not code:
         raise no_code(str(head["type"])[:200])
-    return pickled.load([_read(stream, int(n)) for n in head["sizes"]], str(head["python"]))
+    return pickled.load(_parts(stream, head), str(head["python"]))
 
 
 def no_code(kind: str) -> Refused:
@@ -106,6 +106,10 @@ def _sized(form: str, kind: str, head: dict[str, Any], parts: Iterable[Any]) -> 
 def _head(form: str, kind: str, head: dict[str, Any]) -> bytes:
     text = json.dumps({"form": form, "type": kind, **head}).encode()
     return len(text).to_bytes(_LENGTH, "big") + text
+
+
+def _parts(stream: Stream, head: dict[str, Any]) -> list[Any]:
+    return [_read(stream, int(size)) for size in head["sizes"]]
 
 
 def _read(stream: Stream, size: int) -> bytearray:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ropeway.data import project
 from ropeway.data.engines import csv
 from ropeway.data.job import Table
 from ropeway.data.query import Home
 from ropeway.data.sources import Files, reader, sniff
-from ropeway.wire import Query
+from ropeway.errors import QueryFailed
+from ropeway.wire import Column, Query
 
 MANY = "".join(f"{i},x{i}\n" for i in range(30_000))
 """More rows than are looked at before the first is given."""
@@ -39,6 +44,33 @@ FILES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+VALUES = (
+    *(
+        "",
+        '""',
+        " ",
+        "NA",
+        '"NA"',
+        "NULL",
+        "abc",
+        "１",
+        "nan",
+        "inf",
+        "-inf",
+        "Infinity",
+        "0",
+        "-0",
+    ),
+    *("1", "+5", "--5", "-1", " 7", "7 ", '"7"', "1 2", "1.5", ".5", "5.", "5.7", "1,5", "1_000"),
+    *("1e5", "1E5", "1e-5", "1e400", "4.9e-324", "1d", "0x10", "300", "70000", "1e19"),
+    *("9007199254740993", "9223372036854775807", "9223372036854775808", "t", "F", "TRUE", "yes"),
+    *("2024-01-01", "2024-1-1", "2024-13-01", "01/02/2024", "infinity", "epoch", "0044-03-15 (BC)"),
+    *("2024-01-01 10:00", "2024-01-01 10:00:00.123456789", "2024-01-01T10:00:00Z", "24:00:00"),
+    *("2024-01-01 10:00:00+02", "2024-01-01 00:00:00 UTC", "10:00", "10:00:00.5", "12:00 PM"),
+)
+"""What may stand in a field."""
+
+
 def read(relation: str) -> tuple[Any, ...]:
     """What the engine makes of it: columns with types and rows, or that it gives up."""
     connection = duckdb.connect()
@@ -49,6 +81,19 @@ def read(relation: str) -> tuple[Any, ...]:
         return (type(error),)
 
 
+def sniffed(files: Files) -> dict[str, Any]:
+    """What the engine says of a file."""
+    asked = duckdb.connect().execute(sniff(files))
+    return dict(zip([each[0] for each in asked.description], asked.fetchone() or (), strict=True))
+
+
+def converted(files: Files, told: dict[str, Any], deciding: Collection[str]) -> str:
+    """The file read with texts in it, and the casts that follow."""
+    texts = csv.late(told, deciding)
+    columns = [Column(each["name"], each["type"]) for each in told["Columns"]]
+    return f"(select {project._typed(columns, texts)} from {reader(files, told, texts)})"
+
+
 @pytest.mark.parametrize(("text", "options"), FILES)
 def test_what_is_told_is_what_would_be_guessed(
     tmp_path: Path, text: str, options: dict[str, Any]
@@ -57,10 +102,66 @@ def test_what_is_told_is_what_would_be_guessed(
     path = tmp_path / ("sales.csv.gz" if len(text) < 100 else "sales.csv")
     path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
     files = Files("csv", (path,), options)
-    asked = duckdb.connect().execute(sniff(files))
-    told = dict(zip([each[0] for each in asked.description], asked.fetchone() or (), strict=True))
+    told = sniffed(files)
     assert "auto_detect=false" in reader(files, told)
     assert read(reader(files, told)) == read(reader(files))
+    late, guessed = read(converted(files, told, ())), read(reader(files))
+    assert late == guessed or len(late) == len(guessed) == 1, "its error may be another"
+
+
+@given(
+    value=st.sampled_from(VALUES)
+    | st.text(st.characters(exclude_characters='\r\n;"#'), max_size=12),
+    kind=st.sampled_from(sorted(csv._LATE)),
+    null=st.sampled_from(["", "NA"]),
+)
+def test_what_is_converted_late_is_the_same(
+    tmp_path_factory: pytest.TempPathFactory, value: str, kind: str, null: str
+) -> None:
+    """A text that is cast behind a filter is the value that the reader makes of it, or no value."""
+    path = tmp_path_factory.mktemp("late") / "a.csv"
+    path.write_text(f"n;a\n1;{value}\n")
+    files = Files("csv", (path,), {"null": null} if null else {})
+    names = [{"name": "n", "type": "BIGINT"}, {"name": "a", "type": kind}]
+    written = {"Delimiter": ";", "Quote": '"', "Escape": '"', "NewLineDelimiter": "\\n"}
+    rest = {"Comment": "(empty)", "DateFormat": None, "TimestampFormat": None, "SkipRows": 0}
+    told = {**written, **rest, "HasHeader": True, "Columns": names}
+    late, early = read(converted(files, told, {"n"})), read(reader(files, told))
+    # As text, since nan is not itself.
+    assert repr(late) == repr(early) or len(late) == len(early) == 1
+
+
+def test_only_what_decides_is_converted_for_every_row(tmp_path: Path) -> None:
+    """A filter's columns and those that a file writes in its own way are read as what they are."""
+    (tmp_path / "a.csv").write_text("n,x,s,d\n1,2.5,a,02.01.2024\n")
+    told = sniffed(Files("csv", (tmp_path / "a.csv",)))
+    assert list(csv.late(told, {"n"})) == ["x"]
+    assert list(csv.late(told, {"x"})) == ["n"]
+    assert not csv.late(told, {"n", "x"})
+
+
+def test_a_row_that_does_not_count_needs_no_value(tmp_path: Path) -> None:
+    """What no query wants may be spoilt; where a policy hides rows it is told in any case."""
+    text = "n,x\n" + "1,2.5\n" * 30_000 + "2,spoilt\n"
+    (tmp_path / "sales.csv").write_text(text)
+    written = tmp_path / "ropeway.toml"
+    written.write_text('[datasets.sales]\nsource = "sales.csv"\n')
+
+    def run(sql: str) -> int:
+        with Home(tmp_path) as home:
+            answer = home.prepare(Query(sql, runtime_class="own"))
+            for _ in answer:
+                pass
+            return answer.summary().rows
+
+    assert run("select * from sales where n = 1") == 30_000
+    for sql in ("select * from sales", "select * from sales where n = 2"):
+        with pytest.raises(QueryFailed, match="could not be"):
+            run(sql)
+    with written.open("a") as file:
+        file.write('[datasets.sales.policy.own]\nallow = "rows"\nrows = "n = 1"\n')
+    with pytest.raises(QueryFailed):
+        run("select * from sales where n = 1")
 
 
 def test_a_query_guesses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,10 +101,15 @@ class Engine:
                 relation = f"_feed_{table.name}"
                 self._connection.register(relation, feed)
             where = f" where {table.where}" if table.where else ""
-            # Name and select list come from catalog and policy, which checked and quoted them.
+            # Names and select lists come from catalog and policy, which checked and quoted them.
+            secure = f"_texts_{table.name}" if table.typed else table.name
             self._connection.execute(
-                f"create secure view {table.name} as select {table.select} from {relation}{where}"  # noqa: S608
+                f"create secure view {secure} as select {table.select} from {relation}{where}"  # noqa: S608
             )
+            if table.typed:  # a view of its own: in the secure one all rows would be converted
+                self._connection.execute(
+                    f"create view {table.name} as select {table.typed} from {secure}"  # noqa: S608
+                )
         except (duckdb.Error, OSError, pa.ArrowException) as error:
             # Behind LINE the engine quotes the view, and with it the key of hashes.
             raise Unreadable(table.name, str(error).partition("\n\nLINE ")[0]) from None
