@@ -125,16 +125,12 @@ async def test_numbers_for_numpy(by: Any) -> None:
     assert lines[2] == "BadInput The column b is a string, which is no number."
 
 
-async def test_tensors(by: Any) -> None:
-    """`.to_torch()` is the same in tensors that may be written into, with torch's own types."""
+async def test_tensors_need_torch(by: Any) -> None:
+    """Without it `.to_torch()` says how to get it (`test_frameworks` has it)."""
     told = await by.run(
-        "try:\n    import torch\nexcept ImportError: print('no torch')\n"
-        "else:\n"
-        "    r = rw.sql('select range::uinteger a, range / 2 b from range(3)')\n"
-        "    t = r.to_torch(); t += 1; print(t.tolist())\n"
-        "    print({n: str(v.dtype) for n, v in r.to_torch(by_column=True).items()})"
+        "import sys; torch = sys.modules.get('torch'); sys.modules['torch'] = None\n"
+        "try: rw.sql('select 1 a').to_torch()\n"
+        "except rw.RopewayError as e: print(type(e).__name__, e.hint)\n"
+        "finally: sys.modules.pop('torch') if torch is None else sys.modules.update(torch=torch)"
     )
-    assert told in (
-        "no torch\n",
-        "[[1.0, 1.0], [2.0, 1.5], [3.0, 2.0]]\n{'a': 'torch.int64', 'b': 'torch.float64'}\n",
-    )
+    assert told == "MissingPackage Run in a cell: %pip install torch\n"

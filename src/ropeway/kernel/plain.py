@@ -80,11 +80,11 @@ def _decoded(found: Any, parts: list[Any]) -> Any:
         return [_decoded(each, parts) for each in found]
     if not isinstance(found, dict):
         return found
-    key, rest = next(iter(found.items()), ("", ()))
+    key, rest = next(iter(found.items()), ("", None))
     if not key.startswith("$"):
         return {key: _decoded(each, parts) for key, each in found.items()}
     if key == "$array":
-        head, where = rest
+        head, where = found[key]
         own = parts[where] if type(where) is int else bytearray(base64.b64decode(where))
         return tensors.of_memory(head, own)
     if key in _MADE:
