@@ -1,4 +1,4 @@
-"""PyTorch, TensorFlow and JAX themselves, on the CPU, where the kernel has them (`.ci/frameworks`)."""
+"""PyTorch, TensorFlow and JAX themselves, where the kernel has them (`.ci/frameworks`)."""
 
 from __future__ import annotations
 

@@ -1,13 +1,15 @@
 """Files that are elsewhere: any URL that fsspec knows, copied home before they are read.
 
 `s3://` goes through Arrow's own client, which is installed with Ropeway; everything else through
-fsspec and what it asks for (`ropeway[http]`, `ropeway[sftp]`, `gcsfs`, …).
+fsspec and what it asks for (`ropeway[http]`, `ropeway[sftp]`, `gcsfs`, …). Of SSH only hosts are
+asked whose keys are known here.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -28,6 +30,8 @@ _SETTLED = 2.0
 """Seconds after its last change within which a file may change again without a sign of it."""
 
 _CHUNK = 4 << 20
+_SSH = ("sftp", "ssh")
+_BY_HAND = "At home, connect once by hand with `sftp`: it shows the key, or what is wrong."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +64,10 @@ def fetch(source: str, options: Mapping[str, Any], room: int) -> Place:
     """
     try:
         system, path = _system(source, options.get("storage", {}))
-        found, top = _list(system, path)
-        wanted = options.get("format")
-        kinds = {wanted or kind_of_name(_below(each.path, top)) for each in found}
-        kind = next(iter(kinds)) or ""
-        if len(kinds) != 1 or kind not in ENDINGS.values():
-            raise BadInput(
-                "The URL does not stand for files of one kind that can be a table.",
-                hint="Name the kind with the option format, or write a glob such as s3://b/*.csv.",
-            )
-        local = tuple(_copy(system, source, top, each, room) for each in found)
+        with _closing(system):
+            found, top = _list(system, path)
+            kind = _kind(found, top, options.get("format"))
+            local = tuple(_copy(system, source, top, each, room) for each in found)
     except RopewayError:
         raise
     except ImportError as error:
@@ -78,6 +76,22 @@ def fetch(source: str, options: Mapping[str, Any], room: int) -> Place:
         raise _told(error) from None
     below = [PurePosixPath(_below(each.path, top)).parent.parts for each in found]
     return Place(kind, local, local[0].parents[len(below[0])] if is_hive(below) else Path("/"))
+
+
+def _closing(system: Any) -> AbstractContextManager[Any]:
+    return closing(system) if hasattr(system, "close") else nullcontext()
+
+
+def _kind(found: Sequence[_Found], top: str, wanted: str | None) -> str:
+    """Of what kind all of the files are. Raises `BadInput`."""
+    kinds = {wanted or kind_of_name(_below(each.path, top)) for each in found}
+    kind = next(iter(kinds)) or ""
+    if len(kinds) != 1 or kind not in ENDINGS.values():
+        raise BadInput(
+            "The URL does not stand for files of one kind that can be a table.",
+            hint="Name the kind with the option format, or write a glob such as s3://b/*.csv.",
+        )
+    return kind
 
 
 def _system(source: str, storage: Mapping[str, Any]) -> tuple[Any, str]:
@@ -91,6 +105,14 @@ def _system(source: str, storage: Mapping[str, Any]) -> tuple[Any, str]:
         return _s3(parts.username, parts.password, storage), (
             f"{parts.netloc.rpartition('@')[2]}{parts.path}"
         )
+    if parts.scheme in _SSH:
+        from ropeway.data.sftp import Sftp
+
+        said = {"username": parts.username, "password": parts.password}
+        told: dict[str, Any] = {name: unquote(text) for name, text in said.items() if text}
+        if parts.port:
+            told["port"] = parts.port
+        return Sftp(host=parts.hostname, **told, **storage), unquote(parts.path)
     if parts.scheme in ("http", "https") and parts.username is not None:
         import aiohttp
 
@@ -165,7 +187,7 @@ def _hidden(name: str) -> bool:
 
 def _lacking(source: str) -> MissingPackage:
     scheme = urlsplit(source).scheme
-    extra = {"https": "http", "http": "http", "sftp": "sftp", "ssh": "sftp"}.get(scheme)
+    extra = {"https": "http", "http": "http", **dict.fromkeys(_SSH, "sftp")}.get(scheme)
     if extra:
         return missing(f"{scheme}://", extra)
     return MissingPackage(
@@ -176,6 +198,11 @@ def _lacking(source: str) -> MissingPackage:
 
 def _told(error: Exception) -> RopewayError:
     text = passwords.hidden(f"{type(error).__name__}: {error}")
+    if type(error).__module__.startswith("paramiko"):
+        from ropeway.data import sftp
+
+        if why := sftp.refused(error):
+            return because(QueryFailed(why, hint=_BY_HAND), text)
     if isinstance(error, FileNotFoundError):
         return because(NotFound("The URL stands for no file.", hint="Was it moved?"), text)
     if isinstance(error, PermissionError) or "ACCESS_DENIED" in text or "403" in text:

@@ -29,6 +29,7 @@ Tell = Callable[[str], None]
 Folders = tuple[tuple[str, int], ...]
 
 _SITES = ("site-packages", "dist-packages")
+_ERROR = re.compile("^error: ", re.IGNORECASE)
 _one_at_a_time = Lock()
 
 
@@ -188,7 +189,7 @@ def _run(pins: list[str], tell: Tell, fixed: Mapping[str, str]) -> str:
     if process.returncode == 0:
         return ""
     errors = [line for line in said if "error" in line.lower()] or said or ["it said nothing"]
-    return errors[-1].rstrip(".")
+    return _ERROR.sub("", errors[-1]).rstrip(".")
 
 
 def _installer() -> list[str]:

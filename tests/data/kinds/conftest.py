@@ -9,6 +9,7 @@ import pytest
 
 from data.kinds.kinds import LOCAL, SERVED, Kind
 from support.databases import Server, mariadb, postgres
+from support.far_machine import FarMachine
 from support.stores import Store, s3, web
 
 
@@ -34,6 +35,22 @@ def s3_server(tmp_path: Path) -> Iterator[Store]:
 def web_server(tmp_path: Path) -> Iterator[Store]:
     with web(tmp_path) as store:
         yield store
+
+
+@pytest.fixture
+def sftp_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FarMachine]:
+    """An sshd that this machine's user knows by its key and a name of their own."""
+    machine = FarMachine(tmp_path)
+    machine.options = ["Subsystem sftp internal-sftp"]
+    machine.start()
+    known = tmp_path / "near-home/.ssh"
+    known.mkdir(parents=True)
+    machine.write_client_config(known / "config")
+    (tmp_path / "known_hosts-config").rename(known / "known_hosts")
+    monkeypatch.setenv("HOME", str(tmp_path / "near-home"))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    yield machine
+    machine.end()
 
 
 @pytest.fixture(params=[*LOCAL, *SERVED.values()], ids=lambda kind: kind.__name__)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from data.kinds.tables import ODD, TYPES
 from support.databases import PASSWORD, Server
+from support.far_machine import ALIAS, FarMachine
 from support.stores import KEY, SECRET, Store
 
 Source = tuple[str, dict[str, Any]]
@@ -342,6 +343,20 @@ class Web(Kind):
         return f"{self.store.url}/nothing.parquet", {}
 
 
+class Sftp(Kind):
+    """A file on a machine that SSH reaches, by the name that it has in `~/.ssh/config`."""
+
+    settles = 2.5
+
+    def __init__(self, folder: Path, machine: FarMachine) -> None:
+        super().__init__(folder)
+        self.machine = machine
+
+    def write(self, table: pa.Table) -> Source:
+        pq.write_table(table, self.machine.home / "table.parquet")
+        return f"sftp://{ALIAS}{self.machine.home}/table.parquet", {}
+
+
 class Memory(Kind):
     """fsspec's own file system in memory."""
 
@@ -359,7 +374,7 @@ LOCAL: tuple[type[Kind], ...] = (
     Csv, CsvGz, CsvZst, Tsv, Json, JsonArray, JsonGz, JsonZst, Parquet, Folder, Glob, Avro, Arrow,
     ArrowStream, Feather, Excel, Sqlite, Memory,
 )  # fmt: skip
-SERVED = {"postgres": Postgres, "mariadb": MariaDb, "s3": S3, "web": Web}
+SERVED = {"postgres": Postgres, "mariadb": MariaDb, "s3": S3, "web": Web, "sftp": Sftp}
 
 
 def copy(table: pa.Table, path: Path, how: str) -> None:
