@@ -125,6 +125,21 @@ async def test_numbers_for_numpy(by: Any) -> None:
     assert lines[2] == "BadInput The column b is a string, which is no number."
 
 
+async def test_a_frame_is_ones_own(by: Any) -> None:
+    """A DataFrame can be written into, and another one of the same result has the rows as they
+    were, whether they are kept in a file or not."""
+    told = await by.run(
+        "import ropeway.kernel.cache as c; most = c.MOST_OF_ONE\n"
+        "for c.MOST_OF_ONE in (0, most):\n"
+        "    r = rw.sql('select range a, range / 2 b, range / 4 c from range(3)')\n"
+        "    df = r.df(); df.iloc[0, 0] = 7; df['b'] += 1\n"
+        "    print(df.values.tolist(), r.df().values.tolist(), r.arrow().num_rows, len(r))"
+    )
+    one = "[[7.0, 1.0, 0.0], [1.0, 1.5, 0.25], [2.0, 2.0, 0.5]]"
+    other = "[[0.0, 0.0, 0.0], [1.0, 0.5, 0.25], [2.0, 1.0, 0.5]]"
+    assert told == f"{one} {other} 3 3\n" * 2
+
+
 async def test_tensors_need_torch(by: Any) -> None:
     """Without it `.to_torch()` says how to get it (`test_frameworks` has it)."""
     told = await by.run(

@@ -7,6 +7,7 @@ import json
 import pickle
 import threading
 import types
+from collections import OrderedDict
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -128,6 +129,7 @@ def test_a_large_array_is_not_copied() -> None:
 
 PLAIN: list[Any] = [
     *(None, True, 3, 10**40, 2.5, float("inf"), "ü\n", b"\0x", 1 + 2j, [], {}, (), set()),
+    OrderedDict([("b", 1), ("a", (2, OrderedDict()))]),
     {"a": [1, (2, {3}), frozenset({4})], "$b": {"c": None}, 5: {(6, "x"): b"y"}},
     [1, [2, [3, [4]]]],
 ]
@@ -219,6 +221,19 @@ def test_no_pickle_from_those_who_may_run_no_code(value: Any) -> None:
         unpack(io.BytesIO(sent(value, code=True)), code=False)
 
 
+def test_large_arrays_in_plain_values_are_not_copied() -> None:
+    """Beside the text lies the array's own memory; many small ones stand in it."""
+    large, small = np.ones(1_000_000), [np.arange(3)] * 10_000
+    for code in (True, False):
+        *_, memory = pack({"w": large}, code=code).pieces
+        assert np.shares_memory(np.frombuffer(memory, np.uint8), large)
+        assert len(list(pack(small, code=code).pieces)) == 2
+        found = crossed({"w": large, "s": small}, code=code)
+        np.testing.assert_array_equal(found["w"], large)
+        assert found["w"].flags.writeable
+        assert [each.tolist() for each in found["s"]] == [[0, 1, 2]] * 10_000
+
+
 class Bomb:
     """Runs code of the sender when it is unpickled."""
 
@@ -248,6 +263,19 @@ _EXTENSION = pa.schema(
 )
 
 
+_BYTES = {"like": "numpy", "dtype": "|u1", "shape": [8], "order": "C"}
+
+
+def plain(*parts: bytes) -> bytes:
+    """A value as JSON, with memory beside it."""
+    return framed({"form": "plain", "sizes": [*map(len, parts)]}, *parts)
+
+
+def array(head: dict[str, Any], where: int | str) -> bytes:
+    """An array inside a plain value."""
+    return json.dumps({"$array": [head, where]}).encode()
+
+
 def arrow(schema: pa.Schema) -> bytes:
     """An Arrow stream with no rows."""
     sink = pa.BufferOutputStream()
@@ -267,8 +295,20 @@ HOSTILE = {
         {"form": "array", "like": "numpy", "dtype": "|u1", "shape": [-1, -8], "order": "C"},
         b"\1" * 8,
     ),
-    "deep JSON": framed({"form": "plain", "size": 200_000}, b"[" * 200_000),
-    "an unknown sign": framed({"form": "plain", "size": 12}, b'{"$eval": 1}'),
+    **{
+        f"a type that is none: {narrow}": framed(
+            {"form": "array", **_BYTES, "like": like, "dtype": kind, "narrow": narrow}, b"\1" * 8
+        )
+        for like in ("torch", "jax", "numpy")
+        for narrow, kind in (("load", "<i2"), ("__class__", "|u1"), ("bfloat16", "|u1"))
+    },
+    "deep JSON": plain(b"[" * 200_000),
+    "an unknown sign": plain(b'{"$eval": 1}'),
+    "memory that is not there": plain(array(_BYTES, 1)),
+    "memory of another size": plain(array(_BYTES, 1), b"123"),
+    "memory inside that is none": plain(array(_BYTES, "====")),
+    "objects inside": plain(array({**_BYTES, "dtype": "|O", "shape": [1]}, 1), b"12345678"),
+    "parts of a negative size": framed({"form": "plain", "sizes": [-1]}, b"1"),
     "an unknown form": framed({"form": "code"}, b"1"),
     "no head": framed([1]),
     "no JSON": (3).to_bytes(8, "big") + b"{{{",

@@ -111,9 +111,8 @@ def without_decimals(pa: Any, table: Any) -> Any:
 def frame(pa: Any, table: Any, *, last: bool = False) -> Any:
     """A table as a DataFrame of pandas; with `last` the table gives its memory away and is of no
     use afterwards."""
-    return table.to_pandas(
-        memory_pool=pool(pa), date_as_object=False, split_blocks=last, self_destruct=last
-    )
+    # Not `split_blocks`: a frame of them cannot be written into.
+    return table.to_pandas(memory_pool=pool(pa), date_as_object=False, self_destruct=last)
 
 
 def arrays(pa: Any, table: Any) -> dict[str, Any]:
