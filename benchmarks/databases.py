@@ -4,7 +4,8 @@
 in a fresh kernel of the runtime `here`:
 
 - `psycopg2`: the kernel has the password and fetches the rows as tuples;
-- `rw.sql`: home fetches them; as an Arrow table, or batch by batch.
+- `rw.sql`: home fetches them; as an Arrow table, or batch by batch;
+- `COPY`: PostgreSQL's own, in binary, as `rw.sql` has it; psql throws its bytes away.
 
 Memory is the kernel's peak, and that of what answers at home.
 """
@@ -36,6 +37,16 @@ def work():
     cursor = connection.cursor()
     cursor.execute({SQL!r})
     return len(cursor.fetchall())
+"""
+
+COPY = f"""
+import os, subprocess
+def work():
+    command = ["psql", "-h", "127.0.0.1", "-p", "{{port}}", "-U", "ropeway", "shop", "-c",
+               "copy ({SQL}) to stdout (format binary)"]
+    told = dict(os.environ, PGPASSWORD={PASSWORD!r})
+    subprocess.run(command, env=told, stdout=subprocess.DEVNULL, check=True)
+    return {{rows}}
 """
 
 ARROW = f"""
@@ -81,13 +92,14 @@ def measure(rows: int, repeats: int, sales: Path | None) -> list[dict[str, Any]]
         return [
             {"peer": peer, "run": repeat, **asyncio.run(_run(work, code)), "cores": cores()}
             for repeat in range(repeats)
-            for peer, code in _ways(database).items()
+            for peer, code in _ways(database, rows).items()
         ]
 
 
-def _ways(database: Database) -> dict[str, str]:
+def _ways(database: Database, rows: int) -> dict[str, str]:
     return {
         "psycopg2, tuples": PSYCOPG2.format(port=database.port),
+        "COPY, thrown away": COPY.format(port=database.port, rows=rows),
         "rw.sql, an Arrow table": ARROW,
         "rw.sql, batch by batch": BATCHES,
     }

@@ -75,8 +75,9 @@ DATABASES = """
 ## PostgreSQL, beside psycopg2 (`databases.py`)
 
 8 columns of a whole table of 1.5 million rows, on loopback. *Kernel* is its peak memory, *home*
-that of the data service, which psycopg2 has no use for. Medians of five. Of a query that keeps few
-rows of a large table PostgreSQL's own scan takes most of the time, whoever asks.
+that of the data service, which psycopg2 has no use for. `COPY` is PostgreSQL's own output of these
+rows, which `rw.sql` reads, taken by psql and thrown away. Medians of five. Of a query that
+keeps few rows of a large table PostgreSQL's own scan takes most of the time, whoever asks.
 
 """
 

@@ -20,8 +20,9 @@ def test_a_command_asks_in_its_cell(page: Page, open_notebook: Open) -> None:
     box = cell.locator("input.jp-Stdin-input")
     box.fill("yes")
     box.press("Enter")
+    outputs = cell.locator(".jp-OutputArea")
+    expect(outputs).to_contain_text("Password: ")  # a question and a text take two ways
     hidden = cell.locator("input.jp-Stdin-input[type=password]")
     hidden.fill("sesame")
     hidden.press("Enter")
-    outputs = cell.locator(".jp-OutputArea")
     expect(outputs).to_contain_text("Go on? [y/n]  yes it was yes Password:  ········ of 6 letters")
