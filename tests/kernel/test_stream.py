@@ -86,6 +86,18 @@ async def test_one_pass(by: Any) -> None:
     assert told.split("\n")[:-1] == lines
 
 
+async def test_an_answer_is_kept_once(by: Any) -> None:
+    """One that came bit by bit can be read again too, and is not held in memory beside its file."""
+    told = await by.run(
+        "import mmap; import ropeway.kernel.data as d; soon, d.SOON = d.SOON, 0\n"
+        "r = rw.sql('select range i, hash(range) h from range(300000)')\n"
+        "print(r._incoming.is_whole, [sum(b.num_rows for b in r.batches()) for _ in range(2)])\n"
+        "r = rw.sql('select range i, hash(range) h from range(300001)'); d.SOON = soon\n"
+        "print(len(r), len(r.df()), [type(each.obj) is mmap.mmap for each in r._incoming.pieces])"
+    )
+    assert told == "False [300000, 300000]\n300001 300001 [True]\n"
+
+
 async def test_two_answers_side_by_side(by: Any) -> None:
     """A query is answered while another one's rows are still being taken."""
     told = await by.run(

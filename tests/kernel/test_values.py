@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -308,6 +309,12 @@ HOSTILE = {
     "memory of another size": plain(array(_BYTES, 1), b"123"),
     "memory inside that is none": plain(array(_BYTES, "====")),
     "objects inside": plain(array({**_BYTES, "dtype": "|O", "shape": [1]}, 1), b"12345678"),
+    "an array for a list": plain(
+        b'{"$tuple": ' + array({**_BYTES, "shape": [10**9, 0]}, "") + b"}"
+    ),
+    "too many dimensions": plain(array({**_BYTES, "shape": [9] * 100_000}, 1), b"1"),
+    "a type without a name": plain(array({**_BYTES, "narrow": None, "shape": [3]}, 1), b"1"),
+    "4 bits of PyTorch": plain(array({**_BYTES, "like": "torch", "narrow": "int4"}, 1), b"1"),
     "parts of a negative size": framed({"form": "plain", "sizes": [-1]}, b"1"),
     "an unknown form": framed({"form": "code"}, b"1"),
     "no head": framed([1]),
@@ -341,6 +348,23 @@ def test_a_value_that_is_cut_off_is_none(value: Any) -> None:
     for end in (0, 5, 40, len(data) // 2, len(data) - 9):
         with pytest.raises((HomeUnreachable, BadInput)):
             unpack(io.BytesIO(data[:end]), code=True)
+
+
+def test_memory_is_not_taken_for_a_size_that_is_said() -> None:
+    """Somebody who says 100 GB and sends a few bytes takes a few pages."""
+    before = psutil.Process().memory_info().rss
+    with pytest.raises((HomeUnreachable, MemoryError)):
+        unpack(io.BytesIO(framed({"form": "plain", "sizes": [2, 100 * 2**30]}, b"{}")), code=False)
+    assert psutil.Process().memory_info().rss - before < 50_000_000
+
+
+def test_a_class_without_a_module_crosses() -> None:
+    """A class says what it likes of its module."""
+    odd = type("Odd", (), {"__module__": None})
+    assert pack([odd()], code=True).type == "list"
+    assert pack(odd(), code=True).type == "None.Odd"
+    with pytest.raises(Refused, match="Odd"):
+        pack(odd(), code=False)
 
 
 def test_what_cannot_cross_is_named() -> None:

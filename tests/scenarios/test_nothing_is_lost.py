@@ -85,7 +85,7 @@ def test_a_workspace_that_ends_loses_nothing(tmp_path: Path, number: signal.Sign
         assert [session["path"] for session in sessions] == ["work.ipynb"]
         # The page that had it open may come back any moment: only one that opens it is given all.
         until(lambda: notebook.opened()["cells"][1]["execution_count"] == 2, what="the end")
-        assert notebook.text(1) == numbers(60)
+        until(lambda: notebook.text(1) == numbers(60), what="all of it in the file")
 
         async def go_on() -> str:
             async with notebook.page() as page:

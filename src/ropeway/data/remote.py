@@ -101,6 +101,11 @@ def _system(source: str, storage: Mapping[str, Any]) -> tuple[Any, str]:
 
     whole = passwords.whole(source)
     parts = urlsplit(whole)
+    if whole != source and storage and parts.scheme not in ("s3", *_SSH):  # which send no secret,
+        raise BadInput(  # and which take nothing that says where it goes
+            "Beside a password that home keeps for the URL there can be no storage.",
+            hint="Leave storage out: it could have the password sent elsewhere.",
+        )
     if parts.scheme == "s3":
         return _s3(parts.username, parts.password, storage), (
             f"{parts.netloc.rpartition('@')[2]}{parts.path}"
@@ -112,7 +117,7 @@ def _system(source: str, storage: Mapping[str, Any]) -> tuple[Any, str]:
         told: dict[str, Any] = {name: unquote(text) for name, text in said.items() if text}
         if parts.port:
             told["port"] = parts.port
-        return Sftp(host=parts.hostname, **told, **storage), unquote(parts.path)
+        return Sftp(str(parts.hostname), dict(storage), **told), unquote(parts.path)
     if parts.scheme in ("http", "https") and parts.username is not None:
         import aiohttp
 
@@ -146,9 +151,14 @@ def _list(system: Any, path: str) -> tuple[list[_Found], str]:
         named, top = system.find(path, detail=True), path
     else:
         named, top = {path: system.info(path)}, plain.rpartition("/")[0]
+    # Of a link a list tells its own size and time, not those of the file behind it.
+    known = {
+        name: system.info(name) if info.get("type") == "link" else info
+        for name, info in named.items()
+    }
     found = [
         _Found(name, info)
-        for name, info in sorted(named.items())
+        for name, info in sorted(known.items())
         if info.get("type") != "directory" and not _hidden(_below(name, top))
     ]
     if not found:

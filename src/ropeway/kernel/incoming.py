@@ -88,12 +88,15 @@ class Incoming:
             return
         try:
             with nullcontext(progress) if progress else Progress() as shown:
-                while self._pull(shown) and self._held < AHEAD and time.monotonic() < until:
+                while self._wants_more(until) and self._pull(shown):
                     pass
         finally:
             self._busy.release()
         if not self.is_whole:
             _look_after(self)
+
+    def _wants_more(self, until: float) -> bool:
+        return not self.size or (self._held < AHEAD and time.monotonic() < until)
 
     def take(self, progress: Progress) -> Any:
         """The next bytes, which are let go; None behind the last. Raises `RopewayError`."""
@@ -131,6 +134,8 @@ class Incoming:
             self.close()
             raise
         self.in_file = self._keep.whole(self._answer.etag, self._summary)
+        if self.in_file is not None and self._held == self.size:
+            self._pieces = deque([self.in_file.data])  # once is enough
         self._answer = None
         progress.rows = self._summary.rows
         return False

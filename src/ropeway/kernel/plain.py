@@ -37,7 +37,7 @@ def dump(value: Any) -> list[Any] | None:
 
 def load(parts: list[Any]) -> Any:
     """The value of such parts, whose memory it takes. Raises anything for what is none."""
-    return _decoded(json.loads(parts[0]), parts)
+    return _decoded(json.loads(bytes(parts[0])), parts)
 
 
 class _NotPlain(Exception):
@@ -89,6 +89,8 @@ def _decoded(found: Any, parts: list[Any]) -> Any:
         return tensors.of_memory(head, own)
     if key in _MADE:
         return _MADE[key](rest)
+    if type(rest) is not list:  # an array in its place may be larger than what came
+        raise ValueError(key)
     return _GATHERED[key](_decoded(rest, parts))
 
 

@@ -29,8 +29,6 @@ class Result:
     def __init__(self, incoming: Incoming) -> None:
         self._incoming = incoming
         self._table: Any = None
-        self._kept = incoming.in_file
-        """All of it in a file, from which it can be read again and again."""
         self._passed = False
 
     @property
@@ -53,7 +51,7 @@ class Result:
 
     def batches(self) -> Iterator[Any]:
         """The rows as `pyarrow.RecordBatch`es, as they come from home; in one pass, unless the
-        answer is small enough to be kept here.
+        answer is kept here.
 
         What was given is let go, so that a result may be larger than memory. The query goes on at
         home while they are taken, and stops when the loop is left. `HUGEINT` stays a decimal.
@@ -83,12 +81,11 @@ class Result:
         if self._table is not None:
             return arrow.frame(pa, arrow.without_decimals(pa, self._table))
         table = self._read(pa)
-        self._kept = self._incoming.in_file
-        if self._kept is None:
+        is_kept = self._incoming.in_file is not None
+        if not is_kept:
             self._table = table
         # What is kept in a file need not be held in memory too.
-        table = arrow.without_decimals(pa, table)
-        return arrow.frame(pa, table, last=self._kept is not None)
+        return arrow.frame(pa, arrow.without_decimals(pa, table), last=is_kept)
 
     def pl(self) -> Any:
         """A Polars DataFrame; needs no pyarrow. Raises `MissingPackage`."""
@@ -140,8 +137,8 @@ class Result:
         return plain(pa, table, self._whole())
 
     def _opened(self, pa: Any, progress: Progress) -> Any:
-        if self._kept is not None:
-            return arrow.reopened(pa, self._kept)
+        if self._incoming.in_file is not None:
+            return arrow.reopened(pa, self._incoming.in_file)
         return arrow.opened(pa, self._incoming, progress)
 
     def _batches(self, pa: Any) -> Iterator[Any]:
@@ -158,7 +155,7 @@ class Result:
 
     def _pass(self) -> None:
         """The bytes are read once, unless they are kept."""
-        if self._passed and self._kept is None:
+        if self._passed and self._incoming.in_file is None:
             raise BadInput(
                 "The rows of this result were taken already, by .batches() or a call that failed.",
                 hint="Ask again with rw.sql; .arrow() keeps the rows for as often as you like.",

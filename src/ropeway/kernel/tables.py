@@ -83,7 +83,7 @@ _AS_ARROW: dict[str, Callable[[Any, Any], Any]] = {
 
 def _like(value: Any) -> str | None:
     kind = type(value)
-    return _TABLES.get((kind.__module__.split(".")[0], kind.__name__))
+    return _TABLES.get((str(kind.__module__).split(".")[0], kind.__name__))
 
 
 def _column(series: Any) -> str:

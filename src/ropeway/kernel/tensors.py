@@ -30,6 +30,9 @@ _NARROW = {
 """Bytes of the types that frameworks have and NumPy lacks, by the name that they all give them.
 Their memory travels as whole numbers."""
 
+_MOST_DIMENSIONS = 64
+"""As many as NumPy has."""
+
 _TENSOR, _PARAMETER = ("torch", "Tensor"), ("torch", "Parameter")
 
 _FRAMEWORKS = {
@@ -75,9 +78,8 @@ def reduced(value: Any) -> tuple[Any, ...] | None:
 
     PyTorch's own way holds the memory once more, and asks the other end for the same device.
     """
-    kind = type(value)
-    name = kind.__module__.partition(".")[0], kind.__name__
-    if name not in (_TENSOR, _PARAMETER) or vars(value):
+    name = _name(value)
+    if name not in (_TENSOR, _PARAMETER) or vars(value) or _is_expanded(value):
         return None
     if (found := raw(value.data)) is None:
         return None
@@ -88,7 +90,7 @@ def reduced(value: Any) -> tuple[Any, ...] | None:
 
 def rebuilt(head: dict[str, Any], memory: Any, is_parameter: bool, grad: bool) -> Any:
     """The tensor of PyTorch that `reduced` took apart, on the CPU."""
-    tensor = of_memory(head, memory if isinstance(memory, bytearray) else bytearray(memory))
+    tensor = of_memory(head, bytearray(memory) if memoryview(memory).readonly else memory)
     if is_parameter:
         return import_module("torch.nn").Parameter(tensor, requires_grad=grad)
     if grad:
@@ -99,12 +101,12 @@ def rebuilt(head: dict[str, Any], memory: Any, is_parameter: bool, grad: bool) -
 
 def _size(numpy: Any, head: dict[str, Any]) -> int:
     """Bytes of what the head describes. Raises `BadInput` where that is no array."""
-    dtype = numpy.dtype(str(head["dtype"]))
-    narrow = head.get("narrow")
+    dtype, narrow = numpy.dtype(str(head["dtype"])), _narrow(head)
     if (
         dtype.kind not in _KINDS
+        or len(head["shape"]) > _MOST_DIMENSIONS
         or any(int(n) < 0 for n in head["shape"])
-        or (narrow is not None and _NARROW.get(str(narrow)) != dtype.itemsize)
+        or (narrow and _NARROW.get(narrow) != dtype.itemsize)
     ):
         raise BadInput("What came is no array.")
     size = int(dtype.itemsize)
@@ -117,11 +119,27 @@ def _made(numpy: Any, head: dict[str, Any], memory: Any) -> Any:
     shape = tuple(int(n) for n in head["shape"])
     order = "F" if head["order"] == "F" else "C"
     array = memory.view(numpy.dtype(str(head["dtype"]))).reshape(shape, order=order)
-    narrow = str(head["narrow"]) if "narrow" in head else ""
+    narrow = _narrow(head)
     try:
         return _LIKE.get(str(head["like"]), _plain)(numpy, array, narrow)
     except ImportError:
         return _plain(numpy, array, narrow)
+
+
+def _narrow(head: dict[str, Any]) -> str:
+    return str(head.get("narrow") or "")
+
+
+def _name(value: Any) -> tuple[str, str]:
+    """The package and the name of the value's type."""
+    kind = type(value)
+    return str(kind.__module__).partition(".")[0], kind.__name__
+
+
+def _is_expanded(tensor: Any) -> bool:
+    """Whether elements of it share their memory: PyTorch sends that once."""
+    strided = tensor.layout is sys.modules["torch"].strided and tensor.device.type == "cpu"
+    return strided and 0 in tensor.stride() and tensor.numel() > 1
 
 
 def _as_array(numpy: Any, value: Any) -> tuple[str, Any, str]:
@@ -130,8 +148,7 @@ def _as_array(numpy: Any, value: Any) -> tuple[str, Any, str]:
         return ("numpy", *_widened(numpy, value))
     if isinstance(value, numpy.generic):
         return ("scalar", *_widened(numpy, numpy.asarray(value)))
-    kind = type(value)
-    framework = _FRAMEWORKS.get((kind.__module__.split(".")[0], kind.__name__), "")
+    framework = _FRAMEWORKS.get(_name(value), "")
     try:
         if framework == "torch":
             return (framework, *_of_torch(value))
@@ -144,7 +161,7 @@ def _as_array(numpy: Any, value: Any) -> tuple[str, Any, str]:
 
 def _widened(numpy: Any, array: Any) -> tuple[Any, str]:
     """An array of one of the narrow types, which NumPy has from ml_dtypes, as whole numbers."""
-    narrow = str(array.dtype.name) if array.dtype.kind not in _KINDS else ""
+    narrow = str(array.dtype.name)
     if _NARROW.get(narrow) != array.dtype.itemsize:
         return array, ""
     return array.view(numpy.dtype(f"u{array.dtype.itemsize}")), narrow
@@ -154,7 +171,7 @@ def _of_torch(value: Any) -> tuple[Any, str]:
     torch = sys.modules["torch"]
     tensor = value.detach().cpu().resolve_conj().resolve_neg()
     narrow = str(tensor.dtype).removeprefix("torch.")
-    if narrow not in _NARROW:
+    if narrow not in _NARROW or narrow.endswith("int4"):
         return tensor.numpy(), ""
     whole = torch.int16 if _NARROW[narrow] == 2 else torch.uint8
     return tensor.view(whole).numpy(), narrow
@@ -183,6 +200,8 @@ def _scalar(numpy: Any, array: Any, narrow: str) -> Any:
 def _torch(_: Any, array: Any, narrow: str) -> Any:
     torch = import_module("torch")
     tensor = torch.from_numpy(array)
+    if narrow.endswith("int4"):
+        raise BadInput("What came is no tensor.")  # PyTorch has the name of the type alone
     return tensor.view(getattr(torch, narrow)) if narrow else tensor
 
 

@@ -9,6 +9,7 @@ values travel as JSON.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -20,6 +21,7 @@ from ropeway.kernel.tables import Stream
 
 _LENGTH = 8
 _LONGEST_HEAD = 1024 * 1024
+_LARGE = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def no_code(kind: str) -> Refused:
 def type_name(value: Any) -> str:
     """`pandas.DataFrame`, `int`, `__main__.Model`."""
     kind = type(value)
-    package = kind.__module__.split(".")[0]
+    package = str(kind.__module__).split(".")[0]
     return kind.__qualname__ if package == "builtins" else f"{package}.{kind.__qualname__}"
 
 
@@ -112,8 +114,13 @@ def _parts(stream: Stream, head: dict[str, Any]) -> list[Any]:
     return [_read(stream, int(size)) for size in head["sizes"]]
 
 
-def _read(stream: Stream, size: int) -> bytearray:
-    held = bytearray(size)
+def _read(stream: Stream, size: int) -> Any:
+    """So many bytes, in memory that can be written into."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or size < _LARGE:
+        held: Any = bytearray(size)
+    else:  # which takes memory as the bytes come, and not for a size that somebody said
+        held = memoryview(numpy.empty(size, numpy.uint8))
     _fill(stream, memoryview(held))
     return held
 

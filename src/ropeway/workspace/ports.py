@@ -29,6 +29,11 @@ MOST_SOCKETS = 65_535
 _AT_ONCE = 100
 """Messages that are taken from one socket before others have their turn."""
 
+ASKED_LATER = 0.05
+"""Seconds for which a question waits. What was said before it goes by another socket, and of two
+that have something a client reads either first: a page would ask for a password before it shows
+what for."""
+
 Received = Callable[[list[bytes], Frame], None]
 
 
@@ -83,7 +88,11 @@ class KernelPorts:
 
     def answer(self, channel: str, identities: list[bytes], parts: Sequence[Part]) -> None:
         """Send a message to the one client that `identities` names."""
-        self._routers[channel].send(self._signed(identities, parts))
+        send = partial(self._routers[channel].send, self._signed(identities, parts))
+        if channel == "stdin":
+            asyncio.get_running_loop().call_later(ASKED_LATER, send)
+        else:
+            send()
 
     def _bound(self, kind: int) -> tuple[zmq.Socket[bytes], int]:
         socket = self._context.socket(kind)

@@ -8,11 +8,12 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 import pytest
+from paramiko import HostKeys
 
 from data.kinds.kinds import Sftp
 from ropeway.data import passwords
-from ropeway.data.sources import expand
-from ropeway.errors import QueryFailed
+from ropeway.data.sources import Files, expand
+from ropeway.errors import BadInput, QueryFailed
 from support.far_machine import ALIAS, FarMachine
 from support.notebook import until
 
@@ -69,8 +70,59 @@ def test_a_password_is_kept_and_not_sent_to_a_stranger(
     with pytest.raises(QueryFailed, match="does not know the key") as told:
         expand(url, Path("/"), {})
     assert "s3cr3t" not in repr(told.value.__dict__)
-    assert "Failed password" not in sftp_server.log.read_text()
-    assert "for me" not in sftp_server.log.read_text()
+    assert "user me " not in sftp_server.log.read_text(), "the host did not even hear the name"
+
+
+def test_a_project_cannot_send_a_password_elsewhere(
+    tmp_path: Path, sftp_server: FarMachine
+) -> None:
+    """`storage` says nothing of the host, the port, the user or the password of a URL, and beside a
+    kept password of other stores there is none."""
+    url = f"sftp://me@good.example{sftp_server.home}/table.parquet"
+    passwords.keep(url, {"password": "s3cr3t"})
+    before = sftp_server.log.read_text()
+    for name in ("hostname", "port", "username", "password", "sock", "gss_auth"):
+        with pytest.raises(BadInput, match=f"has no {name}"):
+            expand(url, Path("/"), {"storage": {name: "127.0.0.1"}})
+    for url in ("ftp://me@good.example/a.csv", "https://good.example/a.csv?x=1"):
+        passwords.keep(url, {"password": "s3cr3t", "?token": "s3cr3t"})
+        with pytest.raises(BadInput, match="there can be no storage"):
+            expand(url, Path("/"), {"storage": {"host": "127.0.0.1"}})
+    assert sftp_server.log.read_text() == before
+
+
+def test_known_hosts_is_read_as_openssh_does(tmp_path: Path, sftp_server: FarMachine) -> None:
+    """Lines that cannot be read, comments and authorities are passed over, a hashed name is a name,
+    a key that does not exist is not missed, and a revoked one is not taken."""
+    source, options = Sftp(tmp_path, sftp_server).write(pa.table({"number": [1]}))
+    near = tmp_path / "near-home/.ssh"
+    known = near / "known_hosts"
+    line = known.read_text().strip()
+    name, _, key = line.partition(" ")
+    hashed = HostKeys.hash_host(name)
+    known.write_text(
+        f"# mine\n@cert-authority * {key}\nnonsense\n{name} ssh-x !!\n{hashed} {key}\n"
+    )
+    config = (near / "config").read_text()
+    (near / "config").write_text(config + "  IdentityFile ~/.ssh/none\n")
+    expand(source, Path("/"), options)
+    known.write_text(f"{line}\n@revoked * {key}\n")
+    with pytest.raises(QueryFailed, match="does not know the key"):
+        expand(source, Path("/"), options)
+
+
+def test_a_link_changes_with_its_file(tmp_path: Path, sftp_server: FarMachine) -> None:
+    """Of a link in a folder the file behind it is what counts; one to a folder is no file."""
+    top = sftp_server.home / "table"
+    top.mkdir()
+    (top / "folder").symlink_to(tmp_path)
+    (top / "a.csv").symlink_to(sftp_server.home / "real.csv")
+    source = f"sftp://{ALIAS}{top}"
+    for text, size in (("n\n1\n", 4), ("n\n1\n2\n", 6)):
+        (sftp_server.home / "real.csv").write_text(text)
+        found = expand(source, Path("/"), {})
+        assert isinstance(found, Files)
+        assert found.size == size
 
 
 def test_a_connection_ends_with_its_look(tmp_path: Path, sftp_server: FarMachine) -> None:
