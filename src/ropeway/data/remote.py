@@ -101,8 +101,9 @@ def _system(source: str, storage: Mapping[str, Any]) -> tuple[Any, str]:
 
     whole = passwords.whole(source)
     parts = urlsplit(whole)
-    if whole != source and storage and parts.scheme not in ("s3", *_SSH):  # which send no secret,
-        raise BadInput(  # and which take nothing that says where it goes
+    # S3 sends no secret, and SFTP takes nothing that says where one goes.
+    if whole != source and storage and parts.scheme not in ("s3", *_SSH):
+        raise BadInput(
             "Beside a password that home keeps for the URL there can be no storage.",
             hint="Leave storage out: it could have the password sent elsewhere.",
         )

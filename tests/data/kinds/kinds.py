@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from data.kinds.tables import ODD, TYPES
 from support.databases import PASSWORD, Server
-from support.far_machine import ALIAS, FarMachine
-from support.stores import KEY, SECRET, Store
+from support.far_machine import ALIAS
+from support.stores import KEY, SECRET
 
 Source = tuple[str, dict[str, Any]]
 
@@ -299,14 +299,18 @@ class MariaDb(Kind):
         return held
 
 
-class S3(Kind):
-    """A folder of Parquet files in a bucket; the secret is kept, the key is in the URL."""
+class Stored(Kind):
+    """Files in a store, which tells when they changed by the second."""
 
     settles = 2.5
 
-    def __init__(self, folder: Path, store: Store) -> None:
+    def __init__(self, folder: Path, store: Any) -> None:
         super().__init__(folder)
         self.store = store
+
+
+class S3(Stored):
+    """A folder of Parquet files in a bucket; the secret is kept, the key is in the URL."""
 
     def write(self, table: pa.Table) -> Source:
         from ropeway.data import passwords
@@ -320,14 +324,8 @@ class S3(Kind):
         return url, {"storage": {"endpoint": self.store.url, "region": "us-east-1"}}
 
 
-class Web(Kind):
+class Web(Stored):
     """A file behind a signed URL: its token is kept."""
-
-    settles = 2.5
-
-    def __init__(self, folder: Path, store: Store) -> None:
-        super().__init__(folder)
-        self.store = store
 
     def write(self, table: pa.Table) -> Source:
         from ropeway.data import passwords
@@ -343,18 +341,12 @@ class Web(Kind):
         return f"{self.store.url}/nothing.parquet", {}
 
 
-class Sftp(Kind):
+class Sftp(Stored):
     """A file on a machine that SSH reaches, by the name that it has in `~/.ssh/config`."""
 
-    settles = 2.5
-
-    def __init__(self, folder: Path, machine: FarMachine) -> None:
-        super().__init__(folder)
-        self.machine = machine
-
     def write(self, table: pa.Table) -> Source:
-        pq.write_table(table, self.machine.home / "table.parquet")
-        return f"sftp://{ALIAS}{self.machine.home}/table.parquet", {}
+        pq.write_table(table, self.store.home / "table.parquet")
+        return f"sftp://{ALIAS}{self.store.home}/table.parquet", {}
 
 
 class Memory(Kind):

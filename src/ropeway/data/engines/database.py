@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -46,9 +47,10 @@ class Database(ABC):
 
     kind: str
 
-    @abstractmethod
     def columns(self) -> tuple[Column, ...]:
         """Names and types, in DuckDB's words, from the database's own schema."""
+        with self._connect() as session:
+            return tuple(each.column for each in self._carried(session))
 
     @abstractmethod
     def open(
@@ -67,6 +69,17 @@ class Database(ABC):
     @abstractmethod
     def rows(self) -> tuple[int, bool] | None:
         """The number of rows and whether it is exact, where it is cheap to know."""
+
+    @abstractmethod
+    def _start(self) -> Any:
+        """A session that only reads; it has a `close`. Raises `RopewayError`."""
+
+    @abstractmethod
+    def _carried(self, session: Any) -> list[Carried]:
+        """The columns, and how each travels."""
+
+    def _connect(self) -> closing[Any]:
+        return closing(self._start())
 
 
 class Feed:

@@ -16,6 +16,7 @@ from ropeway.data.engines import types
 from ropeway.data.engines.database import SECONDS, Carried, Feed
 from ropeway.data.engines.served import ServedTable
 from ropeway.data.problem import because, missing
+from ropeway.data.syntax import quoted_name
 from ropeway.errors import BadInput, NotFound, QueryFailed, RopewayError, Unreachable
 from ropeway.wire import Column
 
@@ -97,7 +98,7 @@ class Table(ServedTable):
     def _settings(self) -> list[str]:
         """What a session begins with. The schema is fixed, so that no table of another's can
         take the place of the one that was meant."""
-        schema = _name(self._options.get("schema", "public"))
+        schema = quoted_name(self._options.get("schema", "public"))
         seconds = int(self._options.get("timeout", SECONDS))
         told = [
             f"set search_path = {schema}, pg_temp",
@@ -107,7 +108,7 @@ class Table(ServedTable):
             "set default_transaction_read_only = on",
         ]
         if role := self._options.get("role"):
-            told.append(f"set role {_name(role)}")
+            told.append(f"set role {quoted_name(role)}")
         return told
 
     def _carried(self, session: Any) -> list[Carried]:
@@ -119,7 +120,7 @@ class Table(ServedTable):
             if field.name in wanted:
                 types.arrow_type(wanted[field.name])
                 column = Column(field.name, wanted[field.name])
-                carried.append(Carried(column, f"{_name(field.name)}::text", pushes=False))
+                carried.append(Carried(column, f"{quoted_name(field.name)}::text", pushes=False))
             else:
                 carried.append(_carry(field.name, field.metadata or {}))
         return carried
@@ -127,9 +128,7 @@ class Table(ServedTable):
     def _feed(self, session: Any, sql: str, columns: Sequence[Column]) -> Feed:
         return _Stream(session, sql, columns).feed()
 
-    @staticmethod
-    def _name(name: str) -> str:
-        return _name(name)
+    _name = staticmethod(quoted_name)
 
     @staticmethod
     def _literal(value: Any, kind: str) -> str:
@@ -211,7 +210,7 @@ def _carry(name: str, metadata: Mapping[bytes, bytes]) -> Carried:
     """How a column travels, by what PostgreSQL calls its type: what Arrow has no exact type for
     goes as text."""
     kind = metadata.get(b"POSTGRESQL:type", b"").decode()
-    sql = _name(name)
+    sql = quoted_name(name)
     if kind in _NATIVE:
         return Carried(Column(name, _NATIVE[kind]), sql)
     if kind in _FINITE:
@@ -253,10 +252,6 @@ def _literal(value: Any, kind: str) -> str:
 
 def _text(value: str) -> str:
     return f"convert_from(decode('{value.encode().hex()}', 'hex'), 'UTF8')"
-
-
-def _name(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
 
 
 def _execute(connection: Any, sql: str) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ropeway.data.engines.database import Carried, Database, Feed, Filter, split_by_type
@@ -13,10 +12,7 @@ from ropeway.wire import Column
 
 
 class ServedTable(Database):
-    """One table, view or query of the database at `url`, which holds no password.
-
-    A session is whatever `_start` gives; it is closed by its `close`.
-    """
+    """One table, view or query of the database at `url`, which holds no password."""
 
     no_columns = ""
     """What is selected where no column is wanted."""
@@ -29,11 +25,6 @@ class ServedTable(Database):
                 "It is not said which table of the database is meant.",
                 hint="--table NAME or --query 'SELECT …', or the same in ropeway.toml.",
             )
-
-    def columns(self) -> tuple[Column, ...]:
-        """As the database describes them."""
-        with self._connect() as session:
-            return tuple(each.column for each in self._carried(session))
 
     def open(
         self, columns: Sequence[str], filters: Sequence[Filter] = (), limit: int | None = None
@@ -49,22 +40,6 @@ class ServedTable(Database):
         except BaseException:
             session.close()
             raise
-
-    @contextmanager
-    def _connect(self) -> Iterator[Any]:
-        session = self._start()
-        try:
-            yield session
-        finally:
-            session.close()
-
-    @abstractmethod
-    def _start(self) -> Any:
-        """A session that only reads. Raises `RopewayError`."""
-
-    @abstractmethod
-    def _carried(self, session: Any) -> list[Carried]:
-        """The columns, and how each travels."""
 
     @abstractmethod
     def _feed(self, session: Any, sql: str, columns: Sequence[Column]) -> Feed:

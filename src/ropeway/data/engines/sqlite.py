@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +25,7 @@ from ropeway.data.engines.database import (
 )
 from ropeway.data.files import stamp
 from ropeway.data.problem import because
+from ropeway.data.syntax import quoted_name
 from ropeway.errors import BadInput, NotFound, QueryFailed, RopewayError
 from ropeway.wire import Column
 
@@ -60,11 +61,6 @@ class Table(Database):
         self.path = path
         self._options = options
 
-    def columns(self) -> tuple[Column, ...]:
-        """As declared; raises `NotFound` or `BadInput`."""
-        with self._connect() as connection:
-            return tuple(each.column for each in self._carried(connection))
-
     def open(
         self, columns: Sequence[str], filters: Sequence[Filter] = (), limit: int | None = None
     ) -> Feed:
@@ -94,9 +90,6 @@ class Table(Database):
         with self._connect() as connection, _told():
             found = connection.execute(f"select count(*) from {self._relation(connection)}")  # noqa: S608
             return int(found.fetchone()[0]), True
-
-    def _connect(self) -> closing[sqlite3.Connection]:
-        return closing(self._start())
 
     def _start(self) -> sqlite3.Connection:
         if not self.path.exists():
@@ -134,9 +127,9 @@ class Table(Database):
             ]
         wanted = self._options.get("table")
         if wanted is None and len(found) == 1:
-            return _name(found[0])
+            return quoted_name(found[0])
         if wanted in found:
-            return _name(str(wanted))
+            return quoted_name(str(wanted))
         asked = "Its table is not there." if wanted else "The file holds several tables or none."
         kind = NotFound if wanted else BadInput
         raise because(
@@ -159,7 +152,7 @@ class Table(Database):
                 # Without a declared type SQLite compares 7 with '7' otherwise than DuckDB.
                 plain = word in ("BIGINT", "DOUBLE", "VARCHAR")
                 pushes = name not in wanted and bool(said) and plain
-                found.append(Carried(Column(str(name), word), _name(str(name)), pushes))
+                found.append(Carried(Column(str(name), word), quoted_name(str(name)), pushes))
         if not found:
             raise BadInput("The table has no columns.")
         return found
@@ -182,7 +175,7 @@ class Table(Database):
 
 
 def _condition(each: Filter, bound: list[Any]) -> str:
-    name = _name(each.column)
+    name = quoted_name(each.column)
     if each.op in ("is null", "is not null"):
         return f"{name} {each.op}"
     given = list(each.value) if each.op == "in" else [each.value]
@@ -202,7 +195,7 @@ def _declared(text: str) -> str:
 def _looked_at(connection: sqlite3.Connection, relation: str, name: str) -> str:
     """The type of the first values; texts take everything but bytes."""
     rows = connection.execute(
-        f"select distinct typeof(v) from (select {_name(name)} as v from {relation}"  # noqa: S608
+        f"select distinct typeof(v) from (select {quoted_name(name)} as v from {relation}"  # noqa: S608
         f" limit {_SAMPLE}) where v is not null"
     )
     seen = {str(row[0]) for row in rows}
@@ -245,7 +238,3 @@ def _explain(error: Exception) -> RopewayError:
     if "locked" in text:
         return because(QueryFailed("The SQLite file is locked by another program."), text)
     return because(QueryFailed("The SQLite file could not be read."), text)
-
-
-def _name(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
