@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from ropeway.errors import BadInput, MissingPackage
 from ropeway.kernel.arrow import package
+from ropeway.kernel.tensors import type_of
 
 _BATCH_BYTES = 16 * 1024 * 1024
 """About as much of a table is written at a time."""
@@ -82,8 +83,7 @@ _AS_ARROW: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def _like(value: Any) -> str | None:
-    kind = type(value)
-    return _TABLES.get((str(kind.__module__).split(".")[0], kind.__name__))
+    return _TABLES.get(type_of(value))
 
 
 def _column(series: Any) -> str:

@@ -10,6 +10,7 @@ import pickle
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from math import prod
 from typing import Any
 
 from ropeway.errors import BadInput
@@ -42,6 +43,12 @@ _FRAMEWORKS = {
 }
 
 
+def type_of(value: Any) -> tuple[str, str]:
+    """The package and the name of the value's type."""
+    kind = type(value)
+    return str(kind.__module__).partition(".")[0], kind.__name__
+
+
 def raw(value: Any) -> tuple[dict[str, Any], Any] | None:
     """What describes the array, and its memory; None for what is none, or holds objects."""
     numpy = sys.modules.get("numpy")
@@ -56,19 +63,23 @@ def raw(value: Any) -> tuple[dict[str, Any], Any] | None:
     return {**head, "narrow": narrow} if narrow else head, flat.view(numpy.uint8)
 
 
-def restored(head: dict[str, Any], fill: Callable[[Any], None]) -> Any:
-    """The array or tensor; `fill` writes its bytes into memory that is given. Raises `BadInput`."""
-    numpy = package("numpy")
-    memory = numpy.empty(_size(numpy, head), numpy.uint8)
-    if memory.size:
-        fill(memoryview(memory))
-    return _made(numpy, head, memory)
+def size(head: dict[str, Any]) -> int:
+    """Bytes of what the head describes. Raises `BadInput` where that is no array."""
+    dtype, narrow = package("numpy").dtype(str(head["dtype"])), _narrow(head)
+    if (
+        dtype.kind not in _KINDS
+        or len(head["shape"]) > _MOST_DIMENSIONS
+        or any(int(n) < 0 for n in head["shape"])
+        or (narrow and _NARROW.get(narrow) != dtype.itemsize)
+    ):
+        raise BadInput("What came is no array.")
+    return int(dtype.itemsize) * prod(int(n) for n in head["shape"])
 
 
 def of_memory(head: dict[str, Any], memory: Any) -> Any:
     """The array or tensor on that memory, which is its own. Raises `BadInput`."""
     numpy = package("numpy")
-    if len(memory) != _size(numpy, head):
+    if len(memory) != size(head):
         raise BadInput("What came is no array.")
     return _made(numpy, head, numpy.frombuffer(memory, numpy.uint8))
 
@@ -78,7 +89,7 @@ def reduced(value: Any) -> tuple[Any, ...] | None:
 
     PyTorch's own way holds the memory once more, and asks the other end for the same device.
     """
-    name = _name(value)
+    name = type_of(value)
     if name not in (_TENSOR, _PARAMETER) or vars(value) or _is_expanded(value):
         return None
     if (found := raw(value.data)) is None:
@@ -99,22 +110,6 @@ def rebuilt(head: dict[str, Any], memory: Any, is_parameter: bool, grad: bool) -
     return tensor
 
 
-def _size(numpy: Any, head: dict[str, Any]) -> int:
-    """Bytes of what the head describes. Raises `BadInput` where that is no array."""
-    dtype, narrow = numpy.dtype(str(head["dtype"])), _narrow(head)
-    if (
-        dtype.kind not in _KINDS
-        or len(head["shape"]) > _MOST_DIMENSIONS
-        or any(int(n) < 0 for n in head["shape"])
-        or (narrow and _NARROW.get(narrow) != dtype.itemsize)
-    ):
-        raise BadInput("What came is no array.")
-    size = int(dtype.itemsize)
-    for count in head["shape"]:
-        size *= int(count)
-    return size
-
-
 def _made(numpy: Any, head: dict[str, Any], memory: Any) -> Any:
     shape = tuple(int(n) for n in head["shape"])
     order = "F" if head["order"] == "F" else "C"
@@ -130,12 +125,6 @@ def _narrow(head: dict[str, Any]) -> str:
     return str(head.get("narrow") or "")
 
 
-def _name(value: Any) -> tuple[str, str]:
-    """The package and the name of the value's type."""
-    kind = type(value)
-    return str(kind.__module__).partition(".")[0], kind.__name__
-
-
 def _is_expanded(tensor: Any) -> bool:
     """Whether elements of it share their memory: PyTorch sends that once."""
     strided = tensor.layout is sys.modules["torch"].strided and tensor.device.type == "cpu"
@@ -148,7 +137,7 @@ def _as_array(numpy: Any, value: Any) -> tuple[str, Any, str]:
         return ("numpy", *_widened(numpy, value))
     if isinstance(value, numpy.generic):
         return ("scalar", *_widened(numpy, numpy.asarray(value)))
-    framework = _FRAMEWORKS.get(_name(value), "")
+    framework = _FRAMEWORKS.get(type_of(value), "")
     try:
         if framework == "torch":
             return (framework, *_of_torch(value))

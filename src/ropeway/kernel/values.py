@@ -74,7 +74,7 @@ def _unpacked(stream: Stream, head: dict[str, Any], *, code: bool) -> Any:
     if form == "plain":
         return plain.load(_parts(stream, head))
     if form == "array":
-        return tensors.restored(head, lambda view: _fill(stream, view))
+        return tensors.of_memory(head, _read(stream, tensors.size(head)))
     if form == "arrow":
         return tables.restored(head, stream, code=code)
     if not code:
@@ -93,9 +93,9 @@ def no_code(kind: str) -> Refused:
 
 def type_name(value: Any) -> str:
     """`pandas.DataFrame`, `int`, `__main__.Model`."""
-    kind = type(value)
-    package = str(kind.__module__).split(".")[0]
-    return kind.__qualname__ if package == "builtins" else f"{package}.{kind.__qualname__}"
+    package, _ = tensors.type_of(value)
+    name = type(value).__qualname__
+    return name if package == "builtins" else f"{package}.{name}"
 
 
 def _sized(form: str, kind: str, head: dict[str, Any], parts: Iterable[Any]) -> Packed:
@@ -121,10 +121,6 @@ def _read(stream: Stream, size: int) -> Any:
         held: Any = bytearray(size)
     else:  # which takes memory as the bytes come, and not for a size that somebody said
         held = memoryview(numpy.empty(size, numpy.uint8))
-    _fill(stream, memoryview(held))
-    return held
-
-
-def _fill(stream: Stream, view: Any) -> None:
-    if stream.readinto(view) < len(view):
+    if stream.readinto(memoryview(held)) < size:
         raise HomeUnreachable("The value did not come whole.", hint="Run the cell again.")
+    return held
