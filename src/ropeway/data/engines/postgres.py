@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -55,9 +55,8 @@ class Table(ServedTable):
         """
         if "query" in self._options:
             return None
-        with self._connect() as connection:
-            found = _rows(
-                connection,
+        with self._connect() as session:
+            found = session.rows(
                 "select txid_current_snapshot()::text, pg_postmaster_start_time()::text,"  # noqa: S608
                 f" oid::bigint from pg_class where oid = to_regclass({_text(self._relation())})"
                 " and relkind in ('r', 'm') and not relrowsecurity",
@@ -68,32 +67,25 @@ class Table(ServedTable):
         """As the last ANALYZE counted."""
         if "query" in self._options:
             return None
-        with self._connect() as connection:
-            found = _rows(
-                connection,
+        with self._connect() as session:
+            found = session.rows(
                 "select reltuples::bigint from pg_class"  # noqa: S608  # quoted
                 f" where oid = to_regclass({_text(self._relation())}) and relkind in ('r', 'm')",
             )
         return (int(found[0][0]), False) if found and found[0][0] >= 0 else None
 
     def _start(self) -> Any:
-        try:
-            from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
-        except ImportError:
-            raise missing("PostgreSQL", "postgres") from None
         url = passwords.whole(self._url)
         if "connect_timeout" not in parse_qs(urlsplit(url).query):
             url += f"{'&' if urlsplit(url).query else '?'}connect_timeout={_CONNECT_SECONDS}"
-        with _told():
-            connection = dbapi.connect(url, autocommit=True)
+        session = _Session(url)
         try:
-            with _told():
-                for setting in self._settings():
-                    _execute(connection, setting)
+            for setting in self._settings():
+                session.execute(setting)
         except BaseException:
-            connection.close()
+            session.close()
             raise
-        return connection
+        return session
 
     def _settings(self) -> list[str]:
         """What a session begins with. The schema is fixed, so that no table of another's can
@@ -112,8 +104,7 @@ class Table(ServedTable):
         return told
 
     def _carried(self, session: Any) -> list[Carried]:
-        with _told(), session.cursor() as cursor:
-            found = cursor.adbc_execute_schema(f"select * from {self._relation()}")  # noqa: S608
+        found = session.columns(f"select * from {self._relation()}")  # noqa: S608
         wanted = self._options.get("columns", {})
         carried = []
         for field in found:
@@ -135,18 +126,60 @@ class Table(ServedTable):
         return _literal(value, kind)
 
 
+class _Session:
+    """A connection of the driver itself: what Python has above it would load pandas and Polars.
+
+    Everything raises `RopewayError`.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            import adbc_driver_manager
+            import adbc_driver_postgresql  # type: ignore[import-untyped]
+        except ImportError:
+            raise missing("PostgreSQL", "postgres") from None
+        self._statement = adbc_driver_manager.AdbcStatement
+        with _told(), ExitStack() as opened:
+            database = opened.enter_context(adbc_driver_postgresql.connect(url))
+            self._connection = opened.enter_context(adbc_driver_manager.AdbcConnection(database))
+            self._open = opened.pop_all()
+
+    def statement(self, sql: str) -> Any:
+        """A statement of the driver, to be closed before the session."""
+        statement = self._statement(self._connection)
+        statement.set_sql_query(sql)
+        return statement
+
+    def execute(self, sql: str) -> None:
+        """Have it done."""
+        with _told(), self.statement(sql) as statement:
+            statement.execute_update()
+
+    def columns(self, sql: str) -> pa.Schema:
+        """Those of a query, with the names of their types in PostgreSQL."""
+        with _told(), self.statement(sql) as statement:
+            return pa.schema(statement.execute_schema())
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """All that a query gives."""
+        with _told(), self.statement(sql) as statement:
+            found = pa.table(statement.execute_query()[0])
+            return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
+
+    def close(self) -> None:
+        """End it."""
+        self._open.close()
+
+
 class _Stream:
     """One query that is read batch by batch, and can be stopped from another thread."""
 
-    def __init__(self, connection: Any, sql: str, columns: Sequence[Column]) -> None:
-        self._connection = connection
+    def __init__(self, session: _Session, sql: str, columns: Sequence[Column]) -> None:
+        self._session = session
         self._columns = columns
         self._schema = types.schema(columns)
-        self._cursor = connection.cursor()
-        self._cursor.adbc_statement.set_options(
-            **{"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)}
-        )
-        self._sql = sql
+        self._statement = session.statement(sql)
+        self._statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)})
         self._cancelled = False
         self._reading = threading.Lock()
         self._open = True
@@ -159,7 +192,7 @@ class _Stream:
         """Tell the server to stop."""
         self._cancelled = True
         with suppress(Exception):
-            self._cursor.adbc_cancel()
+            self._statement.cancel()
 
     def close(self) -> None:
         """Stop what still runs, then let go."""
@@ -169,10 +202,10 @@ class _Stream:
             if self._open:
                 self._open = False
                 with suppress(Exception):
-                    self._cursor.adbc_cancel()
+                    self._statement.cancel()
                 with suppress(Exception):
-                    self._cursor.close()
-                self._connection.close()
+                    self._statement.close()
+                self._session.close()
         finally:
             self._reading.release()
 
@@ -183,8 +216,7 @@ class _Stream:
                 yield self._fitted(batch)
 
     def _begin(self) -> Any:
-        self._cursor.execute(self._sql)
-        return self._cursor.fetch_record_batch()
+        return pa.RecordBatchReader.from_stream(self._statement.execute_query()[0])
 
     def _read(self, call: Callable[[], Any]) -> Any:
         with self._reading:
@@ -252,18 +284,6 @@ def _literal(value: Any, kind: str) -> str:
 
 def _text(value: str) -> str:
     return f"convert_from(decode('{value.encode().hex()}', 'hex'), 'UTF8')"
-
-
-def _execute(connection: Any, sql: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-
-
-def _rows(connection: Any, sql: str) -> list[tuple[Any, ...]]:
-    with _told(), connection.cursor() as cursor:
-        cursor.execute(sql)
-        found: list[tuple[Any, ...]] = cursor.fetchall()
-        return found
 
 
 @contextmanager
