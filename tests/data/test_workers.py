@@ -161,6 +161,23 @@ def test_a_worker_is_kept_for_the_same_asker_only(workers: Workers) -> None:
         each.close()
 
 
+def test_a_worker_that_waits_gives_memory_back(workers: Workers) -> None:
+    """Of what a large query took, a worker holds little once it has waited a while."""
+    with workers.lent("large") as worker:
+        task = query("select i, count(*) from range(3000000) r(i) group by i order by 2, 1 limit 9")
+        worker.begin(task)
+        process, most = psutil.Process(worker._number), 0
+        while (frame := worker.frame(timeout=60)) is not None and frame.kind != job.END:
+            assert frame.kind != job.FAILED, frame.told
+            most = max(most, process.memory_info().rss)
+        assert frame is not None
+        held, end = most, time.monotonic() + 20
+        while held > most / 2 and time.monotonic() < end:
+            time.sleep(0.2)
+            held = process.memory_info().rss
+        assert held < most / 2
+
+
 def test_a_killed_worker_ends_at_once(workers: Workers) -> None:
     """Nothing that a query does keeps its process alive."""
     worker = workers.take("x")

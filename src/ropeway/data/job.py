@@ -19,6 +19,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa  # type: ignore[import-untyped]
+
 from ropeway import wire
 
 JOB, HEAD, DATA, FEED, END, FAILED = range(1, 7)
@@ -129,7 +131,8 @@ def job(frame: Frame) -> Job:
 
 
 def _exactly(line: socket.socket, size: int) -> memoryview | None:
-    whole = place = memoryview(bytearray(size))
+    # Not a bytearray, which would be filled with zeros first.
+    whole = place = memoryview(pa.allocate_buffer(size)).cast("B")
     while place:
         count = line.recv_into(place)
         if not count:

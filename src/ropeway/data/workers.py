@@ -30,6 +30,9 @@ MOST_IDLE = 8
 START = 60.0
 """Seconds that the first process may take to load the engine."""
 
+_AHEAD = 1 << 20
+"""Bytes that a worker may write before the service reads: less would wake both more often."""
+
 _END = 2.0
 """Seconds that it may take to end."""
 
@@ -183,6 +186,7 @@ class _Nest:
         """A fresh worker. Raises `HomeUnreachable`."""
         for _ in range(2):
             ours, theirs = socket.socketpair()
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _AHEAD)
             with self._turn, theirs:
                 control = self._running()
                 try:

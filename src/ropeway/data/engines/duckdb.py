@@ -33,9 +33,12 @@ _SETTINGS = (
     "set max_temp_directory_size='0GB'",
     "set preserve_insertion_order=true",
     "set enable_progress_bar=false",
-    # So far it goes on while rows are packed and sent; with its own 1 MB it mostly waits.
-    "set streaming_buffer_size='32MB'",
+    "set allocator_background_threads=true",  # a worker that waits gives memory back
 )
+
+_AHEAD, _AHEAD_OF_FEED = "32MB", "4MB"
+"""How far it goes on while rows are packed and sent; with less it mostly waits. The first rows
+leave when so much is there, and from a database that takes a while."""
 
 Feed = Callable[[int], Any]
 """The rows of the table with that number, as an object that DuckDB scans by Arrow's C stream."""
@@ -60,6 +63,8 @@ class Engine:
         self._connection.execute("pragma enable_profiling='no_output'")
         for number, table in enumerate(tables):
             self._open(table, feed(number) if table.schema and feed else None)
+        ahead = _AHEAD_OF_FEED if any(table.schema for table in tables) else _AHEAD
+        self._connection.execute(f"set streaming_buffer_size='{ahead}'")
         self._lock(files)
 
     def run(self, sql: str, params: Mapping[str, Any]) -> Run:
