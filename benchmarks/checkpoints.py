@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import statistics
 import tempfile
 import time
@@ -30,7 +31,7 @@ REPEATS = 3
 
 LOOP = """
 import json, os, pathlib, time, numpy as np, ropeway as rw
-runs = rw.checkpoint("runs") if WATCHED else pathlib.Path("alone")
+runs = rw.checkpoint("NAME") if WATCHED else pathlib.Path("NAME")
 os.makedirs(runs, exist_ok=True)
 a, content = np.random.default_rng(1).normal(size=(300, 300)), bytearray(os.urandom(20_000_000))
 steps, written, began = 0, {}, time.perf_counter()
@@ -59,9 +60,10 @@ print(json.dumps(took))
 """
 
 
-def loop(watched: bool) -> str:
-    """The cell with the loop."""
-    return LOOP.replace("WATCHED", str(watched)).replace("SECONDS", str(SECONDS))
+def loop(name: str, watched: bool) -> str:
+    """The cell with the loop, which writes into a folder of its own."""
+    told = {"NAME": name, "WATCHED": str(watched), "SECONDS": str(SECONDS)}
+    return re.sub("|".join(told), lambda found: told[found[0]], LOOP)
 
 
 class Watch:
@@ -97,9 +99,9 @@ async def measure_runtime(work: Server, runtime: str, road: str) -> list[dict[st
     for turn in range(REPEATS):
         for way, found in steps.items():
             name = f"{runtime}-{way}-{turn}"
-            watch = Watch(work.root / f".ropeway/artefacts/{name}.ipynb/files/runs")
+            watch = Watch(work.root / f".ropeway/artefacts/{name}.ipynb/files/{name}")
             watching = asyncio.create_task(watch.run())
-            told = await cell(work, runtime, name, loop(way == "checkpoint"))
+            told = await cell(work, runtime, name, loop(name, way == "checkpoint"))
             watching.cancel()
             found.append(told["steps"])
             lags += [at - told["written"][each] for each, at in watch.seen.items()]
