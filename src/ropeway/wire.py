@@ -296,7 +296,8 @@ class Request:
     - `pick`: which runtimes have a GPU with `memory` bytes free, 0 for any; answered by `end` with
       `body["choices"]`, the best `Choice` first;
     - `send` and `get`: the value of the variable `name`, to the companion on `runtime` or from
-      there. Answered by `cross` with the id of a crossing, then `end`;
+      there. Answered by `cross` with the id of a crossing, then `end`; after `again`, as for
+      `place`, the kernel begins another request;
     - `give`: send a value of the type `text` by the crossing `name`, with `piece` and `whole` as
       for a put; answered by `more` and `end`;
     - `take`: receive the value of the crossing `name`; answered by `data`... and `end`;

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ropeway.kernel import elsewhere
-from ropeway.kernel.elsewhere import _ask, _Cell
+from ropeway.kernel import inband
+from ropeway.kernel.elsewhere import _ask
 from ropeway.kernel.inband import _Box
 from ropeway.wire import Reply
 
@@ -37,19 +37,30 @@ def test_an_answer_to_a_query_is_of_one_home() -> None:
     assert (len(box.replies), box.lost) == (2, True)
 
 
-def test_a_cell_says_once_that_it_waits(capsys: pytest.CaptureFixture[str]) -> None:
-    """Home is away for a minute: the cell says so, and no second time."""
-    talk: Any = SimpleNamespace(silence=0.0)
-    passed: list[str] = []
-    interrupts: Any = SimpleNamespace(pass_on=lambda: passed.append("looked"))
-    meanwhile = _Cell(SimpleNamespace(), talk, {}).waits(interrupts)
-    meanwhile()
-    assert capsys.readouterr().err == ""
-    talk.silence = elsewhere._SILENCE + 1
-    meanwhile()
-    meanwhile()
-    assert capsys.readouterr().err.count("home has been silent for 60 s") == 1
-    assert len(passed) == 3
+def test_a_request_waits_for_a_home_that_is_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Home is away from the beginning: the cell says so once, asks for it, and hears it."""
+    clock, said = [0.0], []
+    kernel = SimpleNamespace(
+        session=SimpleNamespace(send=lambda _, kind, body, **rest: said.append(body["op"])),
+        iopub_socket=None,
+        get_parent=lambda _: {},
+    )
+
+    def look(_: Any, so: Any) -> None:
+        clock[0] += 1.0
+        if clock[0] > 200:
+            talk._box.put(Reply(talk.id, "end", 0), [])
+
+    monkeypatch.setattr(inband, "kernel", lambda: kernel)
+    monkeypatch.setattr(inband, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(inband.stdin, "look", look)
+    talk = inband.Talk("place", patient=True)
+    assert talk.hear(lambda: None)[0].kind == "end"
+    assert said[:3] == ["place", "there", "there"]
+    assert len(said) < 12
+    assert capsys.readouterr().err.count("home has been silent for 10 s") == 1
 
 
 def test_what_a_home_says_is_no_answer_of_a_person() -> None:

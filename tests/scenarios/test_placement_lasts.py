@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from functools import partial
 from typing import Any
 
 from support.notebook import until
+from support.placed import records
 from support.stage import Stage
 
 COUNT = "%%on far\nimport time\nfor i in range(60):\n    print(i, flush=True)\n    time.sleep(.1)"
@@ -74,6 +76,45 @@ async def test_a_question_and_an_interrupt_outlive_it(stage: Stage) -> None:
     assert "".join(each["text"] for each in said) == "who?  ann\nhello ann\n"
     assert error["ename"] == "KeyboardInterrupt"
     await stage.shut()
+
+
+async def test_a_value_crosses_though_the_workspace_is_killed(stage: Stage) -> None:
+    """The workspace is killed while a value crosses, there or back: it begins again and comes
+    whole."""
+    made = "import numpy as np\n{} = np.arange(40_000_000.)"
+    soon = "%%on far\nimport ropeway.kernel.inband as i; i.SILENCE = 3.0"  # not after half a minute
+    there = "%%on far --send a\n" + made.format("b")
+    cells = [made.format("a"), soon, there, "%on far --get b", "print((a == b).all())"]
+    await stage.write("crossing.ipynb", cells, "here")
+    for index in (0, 1):
+        await ran(stage, index)
+    for index, what in ((2, "send"), (3, "get")):
+        async with stage.notebook.page() as page:
+            stage.notebook.run(page, index)
+            await asyncio.to_thread(until, partial(begun, stage, what), 60, "the crossing")
+        await stage.restart_workspace(signal.SIGKILL)
+        assert all(each["output_type"] != "error" for each in await ended(stage, index))
+    assert (await ran(stage, 4))[0]["text"] == "True\n"
+    await stage.shut()
+
+
+async def test_a_cell_that_begins_while_home_is_away_waits(stage: Stage) -> None:
+    """On a runtime, a cell's turn comes while no workspace runs: it begins when one is back."""
+    cells = ["import time; time.sleep(8)", "%%on here\nprint('at home')"]
+    await stage.write("away.ipynb", cells, "far")
+    async with stage.notebook.page() as page:
+        for index in range(2):
+            stage.notebook.run(page, index)
+        await asyncio.sleep(3)
+    await stage.restart_workspace(signal.SIGKILL, away=16)
+    said = await ended(stage, 1)
+    assert "".join(each["text"] for each in said if each["name"] == "stdout") == "at home\n"
+    await stage.shut()
+
+
+def begun(stage: Stage, what: str) -> bool:
+    """Whether a value is on its way."""
+    return bool(records(stage.work, what=what))
 
 
 async def ran(stage: Stage, index: int) -> list[Any]:

@@ -120,11 +120,13 @@ class Stage:
 
     # --- the workspace --------------------------------------------------------------------------
 
-    async def restart_workspace(self, number: signal.Signals) -> None:
-        """End the workspace by a signal, and start another on the same port."""
+    async def restart_workspace(self, number: signal.Signals, away: float = 0) -> None:
+        """End the workspace by a signal, and start another on the same port, `away` seconds
+        later."""
         self.work.process.send_signal(number)
         await asyncio.to_thread(self.work.process.wait, 60)
         self.pages.clear()  # their connections went with it
+        await asyncio.sleep(away)
         await asyncio.to_thread(self._new_workspace)
         self.notebook.work = self.work
 

@@ -20,8 +20,12 @@ from ropeway.kernel.inband import Talk
 from ropeway.kernel.progress import Progress
 from ropeway.kernel.values import Packed
 
-_WHY = 5.0
-"""Seconds that home may take to say why a value did not come through."""
+_WHY = 6.0
+"""Seconds that home may take to say why a value did not come through; it gives a sign of life
+every 5."""
+
+_TRIES = 3
+"""Times that a value is sent whose way breaks while home stays."""
 
 RETURNED = "_ropeway_returned"
 """The variable of a companion that holds what a call returned, until it is sent."""
@@ -29,46 +33,63 @@ RETURNED = "_ropeway_returned"
 T = TypeVar("T")
 
 
+class _Anew(Exception):
+    """Home was started anew: it knows nothing of what began with the one before."""
+
+
 def send(runtime: str, name: str, value: Any) -> bool:
     """Make `value` the variable `name` of this kernel's companion on the runtime.
 
-    False where that runtime is this kernel's own. Raises `RopewayError`.
+    False where that runtime is this kernel's own. Begins again where the way breaks. Raises
+    `RopewayError`.
     """
-    packed = values.pack(value, code=True)  # whoever may send it there may run code there
-    talk = Talk("send", patient=True, runtime=runtime, name=name)
-    try:
-        reply = _heard(talk)
-        if reply.kind == "end":
-            return False
+
+    def cross(talk: Talk, number: str, _: bool) -> None:
+        packed = values.pack(value, code=True)  # whoever may send it there may run code there
         doing, done = f"sending {name} to {runtime}", f"{name} sent to {runtime}"
         with Progress(packed.size, doing=doing, done=done) as progress:
-            _explained(talk, lambda: _give(reply.body["id"], packed, progress))
-        while _heard(talk).kind != "end":
-            pass
-        return True
-    finally:
-        talk.close()
+            _explained(talk, lambda: _give(number, packed, progress))
+
+    return _crossed("send", runtime, name, cross)[0]
 
 
 def get(runtime: str, name: str) -> tuple[bool, Any]:
     """The value of the variable `name` of this kernel's companion on the runtime.
 
-    (False, None) where that runtime is this kernel's own. Raises `RopewayError`.
+    (False, None) where that runtime is this kernel's own. As `send`.
     """
-    talk = Talk("get", patient=True, runtime=runtime, name=name)
-    try:
-        reply = _heard(talk)
-        if reply.kind == "end":
-            return False, None
+
+    def cross(talk: Talk, number: str, code: bool) -> Any:
         doing, done = f"getting {name} from {runtime}", f"{name} came from {runtime}"
         with Progress(doing=doing, done=done) as progress:
-            number, code = reply.body["id"], bool(reply.body.get("pickles"))
-            value = _explained(talk, lambda: _take(number, code, progress))
-        while _heard(talk).kind != "end":
-            pass
-        return True, value
-    finally:
-        talk.close()
+            return _explained(talk, lambda: _take(number, code, progress))
+
+    return _crossed("get", runtime, name, cross)
+
+
+def _crossed(
+    what: str, runtime: str, name: str, cross: Callable[[Talk, str, bool], T]
+) -> tuple[bool, T | None]:
+    """Whether there is a way to go, and what came of it, however often it breaks."""
+    tries = 0
+    while True:
+        talk = Talk(what, patient=True, runtime=runtime, name=name)
+        try:
+            reply = _heard(talk)
+            if reply.kind == "end":
+                return False, None
+            came = cross(talk, reply.body["id"], bool(reply.body.get("pickles")))
+            while _heard(talk).kind != "end":
+                pass
+            return True, came
+        except _Anew:
+            continue
+        except HomeUnreachable:
+            tries += 1
+            if tries == _TRIES:
+                raise
+        finally:
+            talk.close()
 
 
 def receive(number: str, name: str) -> str:
@@ -84,10 +105,9 @@ def give(number: str, name: str, code: bool) -> str:
     """In a companion: send the variable `name` by a crossing; "" or the error."""
 
     def given() -> None:
-        packed = values.pack(variable(name), code=code)
+        _give(number, values.pack(variable(name), code=code), None)
         if name == RETURNED:
             del _variables()[name]
-        _give(number, packed, None)
 
     return _told(given)
 
@@ -143,9 +163,7 @@ class _Counted:
 def _heard(talk: Talk) -> wire.Reply:
     reply, _ = talk.hear(ignore)
     if reply.kind == "again":
-        raise HomeUnreachable(
-            "Home was started anew while the value crossed.", hint="Run the cell again."
-        )
+        raise _Anew
     return reply
 
 
@@ -154,13 +172,15 @@ def _explained(talk: Talk, cross: Callable[[], T]) -> T:
     try:
         return cross()
     except (HomeUnreachable, NotFound) as broken:
-        limit, error = time.monotonic() + _WHY, broken
+        since, error = time.monotonic(), broken
 
         def still() -> None:
-            if time.monotonic() > limit:
+            waited = time.monotonic() - since
+            if waited > _WHY > talk.silence:  # else it is home that went away, and comes back
                 raise error
 
-        talk.hear(still)
+        if talk.hear(still)[0].kind == "again":
+            raise _Anew from None
         raise
 
 

@@ -15,17 +15,12 @@ from functools import cache
 from typing import Any
 
 from ropeway.errors import CellFailed
-from ropeway.kernel.answer import Meanwhile
 from ropeway.kernel.inband import Talk
 from ropeway.kernel.said import Said, unpack
 from ropeway.wire import Reply
 
 _CREDIT = 32
 """Batches that may be on their way to us."""
-
-
-_SILENCE = 60.0
-"""Seconds of silence after which the cell says that it waits for home."""
 
 
 def run(shell: Any, runtime: str, code: str) -> bool:
@@ -40,7 +35,7 @@ def run(shell: Any, runtime: str, code: str) -> bool:
     with _Interrupts(talk) as interrupts:
         try:
             while True:
-                reply, buffers = talk.hear(cell.waits(interrupts))
+                reply, buffers = talk.hear(interrupts.pass_on)
                 if reply.kind == "end":
                     return _ended(reply.body)
                 if reply.kind == "ask":
@@ -63,7 +58,6 @@ class _Cell:
         self._batch = bytearray()
         self._taken = 0
         self._shown = 0
-        self._told = False
 
     def hear(self, reply: Reply, buffers: list[Any]) -> None:
         """Home says something of it."""
@@ -83,23 +77,6 @@ class _Cell:
             self._taken += 1
             if self._taken % (_CREDIT // 2) == 0:
                 self._talk.say("more", credit=_CREDIT // 2)
-
-    def waits(self, interrupts: _Interrupts) -> Meanwhile:
-        """What is done while nothing comes."""
-
-        def meanwhile() -> None:
-            interrupts.pass_on()
-            if not self._told and self._talk.silence > _SILENCE:
-                self._told = True
-                sys.stderr.write(_WAITING)
-
-        return meanwhile
-
-
-_WAITING = (
-    f"Ropeway: home has been silent for {_SILENCE:.0f} s. The cell goes on once it is back; two "
-    "interrupts give up on it.\n"
-)
 
 
 def _ended(body: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ running cell can read. See `ropeway.wire`. Standard library only.
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
 from collections import deque
@@ -25,13 +26,22 @@ SILENCE = 30.0
 """Seconds that home may be silent after its first sign; it gives one every 5."""
 
 KNOCK = 7.0
-"""Seconds of silence after which a patient request asks whether home still knows it; then after
-twice as long, and so on up to a minute."""
+"""Seconds of silence after which a patient request asks whether home knows it; then after twice as
+long, and so on up to a minute."""
+
+LONG = 60.0
+"""Seconds of silence after which a patient request says that it waits; before home's first sign of
+life `FIRST`."""
 
 CREDIT = 4
 """Buffers that may be on their way to us: 16 MB."""
 
 _LONGEST_KNOCK = 60.0
+
+_WAITING = (
+    "Ropeway: home has been silent for {:.0f} s. The cell goes on once it is back; two interrupts "
+    "give up on it.\n"
+)
 
 
 @dataclass
@@ -67,11 +77,12 @@ class Talk:
     def __init__(
         self, op: str, *, patient: bool = False, credit: int = CREDIT, **fields: Any
     ) -> None:
-        """A `patient` one waits for a home that is away, once home has taken it up."""
+        """A `patient` one waits for a home that is away."""
         self._kernel = kernel()
         self.id = uuid.uuid4().hex
         self._box = _boxes[self.id] = _Box(patient)
         self._heard_at = time.monotonic()
+        self._told = False
         self.say(op, credit=credit, **fields)
 
     def say(self, op: str, *buffers: Any, **fields: Any) -> None:
@@ -131,12 +142,18 @@ class Talk:
             stdin.look(self._kernel, lambda: bool(box.replies))
             if box.heard != seen:
                 self._heard_at, seen, knock = time.monotonic(), box.heard, KNOCK
-            if box.patient and seen:
+            if box.patient:
                 if self.silence > knock:
                     self.say("there")
                     knock += min(knock, _LONGEST_KNOCK)
+                self._tell_that_it_waits(LONG if seen else FIRST)
             elif self.silence > (SILENCE if seen else FIRST):
                 raise _silent(seen > 0)
+
+    def _tell_that_it_waits(self, longer_than: float) -> None:
+        if not self._told and self.silence > longer_than:
+            self._told = True
+            sys.stderr.write(_WAITING.format(longer_than))
 
 
 class InBandAnswer:
@@ -268,8 +285,6 @@ stdin.hand("ropeway", _take)
 
 def kernel() -> Any:
     """This process's ipykernel. Raises `HomeUnreachable` in any other Python."""
-    import sys
-
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     found = getattr(shell, "kernel", None)
