@@ -42,7 +42,7 @@ MADE = "import numpy as np, time\na = np.random.default_rng(1).random({megabytes
 
 IN_A_ROW = 10
 REPEATS = 5
-SLOW_MEGABYTES = 60
+SLOW_MEGABYTES, SLOW_REPEATS = 200, 3
 PICKLED_MEGABYTES = 5
 """Of the array by Jupyter's own means: a stock server takes no message beyond 10 MB."""
 
@@ -144,7 +144,7 @@ async def over_a_slow_line(megabytes: int) -> list[dict[str, Any]]:
             await home.execute(MADE.format(megabytes=megabytes))
             await home.execute("%%on far\n" + MADE.format(megabytes=megabytes), timeout=120)
             found = {
-                what: [await moved(home, "far", what) for _ in range(REPEATS)]
+                what: [await moved(home, "far", what) for _ in range(SLOW_REPEATS)]
                 for what in ("send", "get")
             }
     return [
