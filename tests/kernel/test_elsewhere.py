@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ropeway.errors import HomeUnreachable
 from ropeway.kernel import inband
 from ropeway.kernel.elsewhere import _ask
 from ropeway.kernel.inband import _Box
@@ -37,10 +38,9 @@ def test_an_answer_to_a_query_is_of_one_home() -> None:
     assert (len(box.replies), box.lost) == (2, True)
 
 
-def test_a_request_waits_for_a_home_that_is_away(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Home is away from the beginning: the cell says so once, asks for it, and hears it."""
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a kernel asks for while nobody answers for 200 s, which pass at once."""
     clock, said = [0.0], []
     kernel = SimpleNamespace(
         session=SimpleNamespace(send=lambda _, kind, body, **rest: said.append(body["op"])),
@@ -51,16 +51,31 @@ def test_a_request_waits_for_a_home_that_is_away(
     def look(_: Any, so: Any) -> None:
         clock[0] += 1.0
         if clock[0] > 200:
-            talk._box.put(Reply(talk.id, "end", 0), [])
+            for number, box in inband._boxes.items():
+                box.put(Reply(number, "end", 0), [])
 
     monkeypatch.setattr(inband, "kernel", lambda: kernel)
     monkeypatch.setattr(inband, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(inband.stdin, "look", look)
-    talk = inband.Talk("place", patient=True)
-    assert talk.hear(lambda: None)[0].kind == "end"
+    return said
+
+
+def test_a_request_waits_for_a_home_that_is_away(
+    said: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Home is away from the beginning: the cell says so once, asks for it, and hears it."""
+    monkeypatch.setattr(inband, "_has_home", True)
+    assert inband.Talk("place", patient=True).hear(lambda: None)[0].kind == "end"
     assert said[:3] == ["place", "there", "there"]
     assert len(said) < 12
     assert capsys.readouterr().err.count("home has been silent for 10 s") == 1
+
+
+def test_no_request_waits_for_a_home_that_never_was(said: list[str]) -> None:
+    """In a kernel that no workspace started the cell soon fails."""
+    with pytest.raises(HomeUnreachable, match="did not answer within 10 s"):
+        inband.Talk("place", patient=True).hear(lambda: None)
+    assert said == ["place", "cancel"]
 
 
 def test_what_a_home_says_is_no_answer_of_a_person() -> None:

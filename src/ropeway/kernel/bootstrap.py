@@ -25,6 +25,7 @@ def load(modules: dict[str, str], digest: str) -> None:
         import ropeway.kernel.accelerators.use
         import ropeway.kernel.checkpoint
         import ropeway.kernel.colab.presence
+        import ropeway.kernel.inband
         import ropeway.kernel.magics
         import ropeway.kernel.on
         import ropeway.kernel.output
@@ -35,6 +36,7 @@ def load(modules: dict[str, str], digest: str) -> None:
         import ropeway.kernel.usage
 
         shell = sys.modules["IPython"].get_ipython()
+        ropeway.kernel.inband.started_by_home()
         ropeway.kernel.usage.install(shell.kernel)
         ropeway.kernel.output.keep_all(shell)
         ropeway.kernel.magics.install(shell)

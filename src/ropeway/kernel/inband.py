@@ -67,6 +67,9 @@ class _Box:
             self.replies.append((reply, buffers))
 
 
+_has_home = False
+"""Whether a workspace started this kernel: where it is away, it comes back."""
+
 _boxes: dict[str, _Box] = {}
 """By request: the answers that are not whole. Home's credit bounds what lies in them."""
 
@@ -77,7 +80,7 @@ class Talk:
     def __init__(
         self, op: str, *, patient: bool = False, credit: int = CREDIT, **fields: Any
     ) -> None:
-        """A `patient` one waits for a home that is away."""
+        """A `patient` one waits for a home that is away, if ever there was one."""
         self._kernel = kernel()
         self.id = uuid.uuid4().hex
         self._box = _boxes[self.id] = _Box(patient)
@@ -142,7 +145,7 @@ class Talk:
             stdin.look(self._kernel, lambda: bool(box.replies))
             if box.heard != seen:
                 self._heard_at, seen, knock = time.monotonic(), box.heard, KNOCK
-            if box.patient:
+            if box.patient and (seen or _has_home):
                 if self.silence > knock:
                     self.say("there")
                     knock += min(knock, _LONGEST_KNOCK)
@@ -281,6 +284,12 @@ def _take(value: dict[str, Any], parts: list[Any]) -> None:
 
 
 stdin.hand("ropeway", _take)
+
+
+def started_by_home() -> None:
+    """A workspace says that it started this kernel."""
+    global _has_home
+    _has_home = True
 
 
 def kernel() -> Any:
