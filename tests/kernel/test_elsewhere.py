@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ropeway.errors import HomeUnreachable
-from ropeway.kernel import inband
+from ropeway.kernel import crossing, inband
 from ropeway.kernel.elsewhere import _ask
 from ropeway.kernel.inband import _Box
 from ropeway.wire import Reply
@@ -76,6 +76,13 @@ def test_no_request_waits_for_a_home_that_never_was(said: list[str]) -> None:
     with pytest.raises(HomeUnreachable, match="did not answer within 10 s"):
         inband.Talk("place", patient=True).hear(lambda: None)
     assert said == ["place", "cancel"]
+
+
+def test_no_value_crosses_to_a_home_that_never_was(said: list[str]) -> None:
+    """There it is not tried again either."""
+    with pytest.raises(HomeUnreachable, match="did not answer within 10 s"):
+        crossing.get("gpu", "x")
+    assert said == ["get", "cancel"]
 
 
 def test_what_a_home_says_is_no_answer_of_a_person() -> None:

@@ -94,6 +94,7 @@ async def test_a_value_crosses_though_the_workspace_is_killed(stage: Stage) -> N
             await asyncio.to_thread(until, partial(begun, stage, what), 60, "the crossing")
         await stage.restart_workspace(signal.SIGKILL)
         assert all(each["output_type"] != "error" for each in await ended(stage, index))
+        assert len(records(stage.work, what=what)) > 1  # it began again
     assert (await ran(stage, 4))[0]["text"] == "True\n"
     await stage.shut()
 

@@ -312,12 +312,14 @@ async def test_an_asker_that_gives_up_interrupts_its_cell(journal: Journal) -> N
     await until(lambda: place.companion.interrupts == 1)
 
 
-async def taken_up(place: Place, before: Place, op: str = "there", **fields: Any) -> Any:
+async def taken_up(
+    place: Place, before: Place, op: str = "there", *, wants: str = "gpu", **fields: Any
+) -> Any:
     """Another process of home, which the asker speaks to once it has shown what came `before`."""
     running = asyncio.create_task(place.ask(op, runtime="", **fields))
     await until(lambda: place.kinds() == ["again"])
     told = [reply.body["number"] for reply, _ in before.heard if reply.kind == "said"]
-    shown = {"runtime": "gpu", "code": "x", "after": max(told, default=0)}
+    shown = {"runtime": wants, "code": "x", "after": max(told, default=0)}
     place.tell("shown", text="the home before that one", **shown)
     place.tell("shown", text=place.heard[-1][0].body["home"], **shown)
     return running
@@ -403,6 +405,13 @@ async def test_what_was_lost_on_its_way_is_sent_again(journal: Journal) -> None:
     second.companion.idle.set()
     await running
     assert (second.companion.asked["code"], second.end) == ("x", {"status": "ok"})
+
+
+async def test_its_own_runtime_is_known_late(journal: Journal) -> None:
+    """What was lost on its way was a cell for the asker's own runtime: it is its own business."""
+    place = Place(Kernel(journal))
+    await (await taken_up(place, place, wants="here"))
+    assert (place.end, place.companion.asked) == ({"own": True}, {})
 
 
 async def test_a_companion_that_is_gone_is_told(journal: Journal) -> None:

@@ -365,12 +365,21 @@ class Placed:
         self.heard.append("over")
 
 
+async def test_an_end_that_was_not_heard_is_said_again() -> None:
+    """Who knocks for a placement that has ended has not heard so."""
+    kernel, placed = Kernel(Home()), Placed()
+    kernel.in_band = InBand(Home(), "gpu", "k1", kernel.reply, placements=placed)  # type: ignore[arg-type]
+    kernel.ask(op="there", id="done")
+    await until(lambda: placed.heard == ["answers there"])
+    kernel.in_band.close()
+
+
 async def test_a_placement_of_an_earlier_home_is_taken_up() -> None:
     """What belongs to a placement that this home does not know begins it; what comes late for one
     that has ended is left."""
     kernel, placed = Kernel(Home()), Placed()
     kernel.in_band = InBand(Home(), "gpu", "k1", kernel.reply, placements=placed)  # type: ignore[arg-type]
-    kernel.ask(op="there", id="done")
+    kernel.ask(op="interrupt", id="done")
     kernel.ask(op="there")
     await asyncio.sleep(0)
     kernel.ask(op="interrupt")

@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from ropeway import wire
@@ -28,7 +29,7 @@ _TRIES = 3
 """Times that a value is sent whose way breaks while home stays."""
 
 RETURNED = "_ropeway_returned"
-"""The variable of a companion that holds what a call returned, until it is sent."""
+"""The variable of a companion that holds what a call returned, until it has come."""
 
 T = TypeVar("T")
 
@@ -73,20 +74,23 @@ def _crossed(
     """Whether there is a way to go, and what came of it, however often it breaks."""
     tries = 0
     while True:
-        talk = Talk(what, patient=True, runtime=runtime, name=name)
+        talk, began = Talk(what, patient=True, runtime=runtime, name=name), False
         try:
             reply = _heard(talk)
             if reply.kind == "end":
                 return False, None
+            began = True
             came = cross(talk, reply.body["id"], bool(reply.body.get("pickles")))
-            while _heard(talk).kind != "end":
-                pass
+            # What was sent is there once home says so; what came is here, whatever home says.
+            with suppress(*((_Anew, HomeUnreachable) if what == "get" else ())):
+                while _heard(talk).kind != "end":
+                    pass
             return True, came
         except _Anew:
             continue
         except HomeUnreachable:
             tries += 1
-            if tries == _TRIES:
+            if not began or tries == _TRIES:
                 raise
         finally:
             talk.close()
@@ -103,13 +107,7 @@ def receive(number: str, name: str) -> str:
 
 def give(number: str, name: str, code: bool) -> str:
     """In a companion: send the variable `name` by a crossing; "" or the error."""
-
-    def given() -> None:
-        _give(number, values.pack(variable(name), code=code), None)
-        if name == RETURNED:
-            del _variables()[name]
-
-    return _told(given)
+    return _told(lambda: _give(number, values.pack(variable(name), code=code), None))
 
 
 def _give(number: str, packed: Packed, progress: Progress | None) -> None:

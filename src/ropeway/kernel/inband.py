@@ -39,8 +39,8 @@ CREDIT = 4
 _LONGEST_KNOCK = 60.0
 
 _WAITING = (
-    "Ropeway: home has been silent for {:.0f} s. The cell goes on once it is back; two interrupts "
-    "give up on it.\n"
+    "Ropeway: home has been silent for {:.0f} s. The cell goes on once it is back; interrupt it, "
+    "twice where it runs elsewhere, to give up.\n"
 )
 
 

@@ -55,8 +55,7 @@ class Picker:
 
         Where none has what is needed it asks, takes the notebook's own, or raises `NoAccelerator`.
         """
-        body = Talk("pick", memory=need.memory).hear(ignore)[0].body
-        choices = [wire.from_json(wire.Choice, each) for each in body["choices"]]
+        choices = _choices(need.memory)
         if choices and choices[0].picked:
             return self._take(need, choices[0])
         missing = _missing(need, choices)
@@ -95,6 +94,18 @@ class Picker:
             for number, each in enumerate(choices, 1):
                 if answer in (str(number), each.runtime):
                     return each
+
+
+def _choices(memory: int) -> list[wire.Choice]:
+    """What home offers, whichever home answers in the end."""
+    while True:
+        talk = Talk("pick", patient=True, memory=memory)
+        try:
+            reply, _ = talk.hear(ignore)
+        finally:
+            talk.close()
+        if reply.kind == "end":
+            return [wire.from_json(wire.Choice, each) for each in reply.body["choices"]]
 
 
 def _missing(need: Need, choices: Sequence[wire.Choice]) -> str:

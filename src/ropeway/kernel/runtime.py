@@ -61,6 +61,7 @@ class Runtime:
                 return function(*args, **kwargs)
             self.run(f"{crossing.RETURNED} = globals().pop({_CALL!r})()")
             returned: T = self.get(crossing.RETURNED)
+            self.run(f"del {crossing.RETURNED}")  # not before it is here
             return returned
 
         return call

@@ -160,7 +160,10 @@ class InBand:
 
     def _about_placement(self, request: wire.Request, talk: Talk) -> None:
         placements = self._placements
-        if placements is None or placements.has_ended(request.id):
+        if placements is None:
+            return
+        # One that knocks did not hear the end.
+        if request.op != "there" and placements.has_ended(request.id):
             return
         if request.id in self._tasks:
             placements.told(request)

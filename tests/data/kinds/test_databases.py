@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from data.kinds.tables import EVERYTHING, ODD, many
 from ropeway.data import passwords
 from ropeway.data.sources import Database, Filter, expand
 from ropeway.errors import BadInput, NotFound, QueryFailed, RopewayError
+from support.databases import Server
 
 COMPARED: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq, "<>": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt,
@@ -209,6 +212,23 @@ LONG = {
     Postgres: "select generate_series(1, 1000000000) as a",
     MariaDb: "select seq as a from seq_1_to_1000000000",
 }
+
+
+def test_postgresql_needs_neither_pandas_nor_polars(
+    postgres_server: Server, tmp_path: Path
+) -> None:
+    """Home reads a table without loading what it has no use for."""
+    made = Postgres(tmp_path, postgres_server)
+    source, options = made.write(pa.table({"a": [1, 2]}))
+    code = (
+        "import sys; from pathlib import Path; from ropeway.data.sources import expand\n"
+        f"found = expand({source!r}, Path('/'), {options!r})\n"
+        "assert found.stamp(); found.rows()\n"
+        "with found.open(['a']) as feed: assert feed.reader.read_all().num_rows == 2\n"
+        "print({'pandas', 'polars'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout == "set()\n", run.stderr
 
 
 def test_memory_is_bounded(kind: Kind) -> None:

@@ -147,7 +147,12 @@ class _Session:
     def statement(self, sql: str) -> Any:
         """A statement of the driver, to be closed before the session."""
         statement = self._statement(self._connection)
-        statement.set_sql_query(sql)
+        try:
+            statement.set_sql_query(sql)
+            statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)})
+        except BaseException:
+            statement.close()  # else the session could not be closed
+            raise
         return statement
 
     def execute(self, sql: str) -> None:
@@ -163,7 +168,8 @@ class _Session:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """All that a query gives."""
         with _told(), self.statement(sql) as statement:
-            found = pa.table(statement.execute_query()[0])
+            # Not `pa.table`, which asks pandas whether this is a frame of its own.
+            found = pa.RecordBatchReader.from_stream(statement.execute_query()[0]).read_all()
             return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
 
     def close(self) -> None:
@@ -179,7 +185,6 @@ class _Stream:
         self._columns = columns
         self._schema = types.schema(columns)
         self._statement = session.statement(sql)
-        self._statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)})
         self._cancelled = False
         self._reading = threading.Lock()
         self._open = True

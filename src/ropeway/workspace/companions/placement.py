@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ropeway import wire
-from ropeway.errors import CellFailed, Refused, RopewayError
+from ropeway.errors import CellFailed, HomeUnreachable, Refused, RopewayError
 from ropeway.frames import Frame
 from ropeway.kernel.said import Said, joined, pack
 from ropeway.notebooks.needs import Need
@@ -174,6 +174,8 @@ def _check(told: Any, runtime: str) -> None:
     """Raises what went wrong at the companion, with the runtime's name before it."""
     if not isinstance(told, str):
         name, value = told.get("ename", "Aborted"), told.get("evalue", "")
+        if name == "KeyboardInterrupt":  # meant for a crossing before this one
+            raise HomeUnreachable(f"On {runtime}: the crossing was interrupted.")
         raise CellFailed(
             f"On {runtime}: the value could not cross: {name}: {value}",
             hint="Values cross between Python kernels (3.10 or newer) that Ropeway started.",
@@ -228,6 +230,9 @@ class _Placement:
             if agreed is None:
                 return False
             request = agreed
+            if request.runtime == self._asker.runtime:  # only now it is known which one it wants
+                await self._talk.say("end", {"own": True})
+                return True
         run = await self._run(request)
         assert self._companion is not None
         if self._interrupted:  # before it was known what is
