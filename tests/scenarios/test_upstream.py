@@ -137,13 +137,16 @@ async def test_jupyter_mcp_server_463(stage: Stage, number: signal.Signals) -> N
     """The last page goes, a cell ends, and the workspace ends before it has brought that to the
     file: who opens the notebook next gets it, and then the file has it."""
     await stage.write("work.ipynb", ["import time\ntime.sleep(1.5)\nprint('late')"], "here")
-    stage.notebook.run(await stage.open_page(), 0)
-    await asyncio.sleep(0.5)
+    page = await stage.open_page()
+    stage.notebook.run(page, 0)
+    async with asyncio.timeout(60):
+        while (await page.receive())[1]["header"]["msg_type"] != "execute_input":
+            pass
     await stage.close_pages()
     stage.work.process.send_signal(number)
     await asyncio.to_thread(stage.work.process.wait, 60)
     assert stage.notebook.text(0) == ""
-    await stage.restart_workspace(number)
+    await stage.restart_workspace(number, away=2)  # the cell ends meanwhile
     cells = (await asyncio.to_thread(stage.notebook.opened))["cells"]
     assert printed(cells, 0) == ["late"]
     assert stage.notebook.text(0) == "late\n"
