@@ -71,6 +71,18 @@ def test_a_request_waits_for_a_home_that_is_away(
     assert capsys.readouterr().err.count("home has been silent for 10 s") == 1
 
 
+def test_a_cell_says_once_that_it_waits(
+    said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Home was there and is away for a minute: the cell says so, not before and no second time."""
+    talk, shown = inband.Talk("place", patient=True), list[str]()
+    talk._box.put(Reply(talk.id, "wait", 0), [])
+    talk.hear(lambda: shown.append(capsys.readouterr().err))
+    assert not any(shown[:60])
+    assert "".join(shown).count("home has been silent for 60 s") == 1
+    assert "".join(shown).count("Ropeway:") == 1
+
+
 def test_no_request_waits_for_a_home_that_never_was(said: list[str]) -> None:
     """In a kernel that no workspace started the cell soon fails."""
     with pytest.raises(HomeUnreachable, match="did not answer within 10 s"):

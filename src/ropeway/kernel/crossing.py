@@ -50,6 +50,7 @@ def send(runtime: str, name: str, value: Any) -> bool:
         doing, done = f"sending {name} to {runtime}", f"{name} sent to {runtime}"
         with Progress(packed.size, doing=doing, done=done) as progress:
             _explained(talk, lambda: _give(number, packed, progress))
+        _hear_the_end(talk)
 
     return _crossed("send", runtime, name, cross)[0]
 
@@ -63,7 +64,10 @@ def get(runtime: str, name: str) -> tuple[bool, Any]:
     def cross(talk: Talk, number: str, code: bool) -> Any:
         doing, done = f"getting {name} from {runtime}", f"{name} came from {runtime}"
         with Progress(doing=doing, done=done) as progress:
-            return _explained(talk, lambda: _take(number, code, progress))
+            value = _explained(talk, lambda: _take(number, code, progress))
+        with suppress(_Anew, HomeUnreachable):  # it is here, whatever home says
+            _hear_the_end(talk)
+        return value
 
     return _crossed("get", runtime, name, cross)
 
@@ -74,24 +78,19 @@ def _crossed(
     """Whether there is a way to go, and what came of it, however often it breaks."""
     tries = 0
     while True:
-        talk, began = Talk(what, patient=True, runtime=runtime, name=name), False
+        talk = Talk(what, patient=True, runtime=runtime, name=name)
         try:
             reply = _heard(talk)
             if reply.kind == "end":
                 return False, None
-            began = True
-            came = cross(talk, reply.body["id"], bool(reply.body.get("pickles")))
-            # What was sent is there once home says so; what came is here, whatever home says.
-            with suppress(*((_Anew, HomeUnreachable) if what == "get" else ())):
-                while _heard(talk).kind != "end":
-                    pass
-            return True, came
+            try:
+                return True, cross(talk, reply.body["id"], bool(reply.body.get("pickles")))
+            except HomeUnreachable:
+                tries += 1
+                if tries == _TRIES:
+                    raise
         except _Anew:
-            continue
-        except HomeUnreachable:
-            tries += 1
-            if not began or tries == _TRIES:
-                raise
+            pass
         finally:
             talk.close()
 
@@ -163,6 +162,11 @@ def _heard(talk: Talk) -> wire.Reply:
     if reply.kind == "again":
         raise _Anew
     return reply
+
+
+def _hear_the_end(talk: Talk) -> None:
+    while _heard(talk).kind != "end":
+        pass
 
 
 def _explained(talk: Talk, cross: Callable[[], T]) -> T:
