@@ -45,9 +45,6 @@ _CONVERSIONS = {
     "print": "select json_deserialize_sql($1::json)",
 }
 
-_PACKED_ROWS = 65_536
-"""Rows that are compressed together, behind the first ones: more pack better."""
-
 _NICE = 5
 """Queries step back where the workspace, and with it the page, wants the processor."""
 
@@ -163,10 +160,9 @@ class Worker:
             columns = [to_json(each) for each in run.columns]
             self._say(HEAD, {"columns": columns, "whole": whole})
             encoder = Encoder(run.schema, batch, job.codec)
-            rows = _PACKED_ROWS if job.codec == "zstd" else LEAST_ROWS
             while batch is not None:
                 self._say(DATA, encoder.add(batch), batch.num_rows)
-                batch = run.next_batch(rows)
+                batch = run.next_batch()
             last = base64.b64encode(encoder.end()).decode("ascii")
         finally:
             run.close()

@@ -22,7 +22,8 @@ BATCH_ROWS = 16_384
 """Rows that the engine gathers before it hands them out: the first are wanted soon."""
 
 LEAST_ROWS = BATCH_ROWS // 2
-"""Rows of one batch: large enough to compress well, small enough to hold a few in memory."""
+"""Rows of one batch: large enough to compress well, small enough that the line is never without
+bytes while the next ones are made. Batches eight times as large packed no better (2 % worse)."""
 
 _SETTINGS = (
     "set python_enable_replacements=false",
@@ -152,14 +153,14 @@ class Run:
             self._reader = relation.to_arrow_reader(BATCH_ROWS)
         self.schema: pa.Schema = self._reader.schema
 
-    def next_batch(self, least: int = LEAST_ROWS) -> pa.RecordBatch | None:
-        """The next rows, `least` or more but for the end; None after the last.
+    def next_batch(self) -> pa.RecordBatch | None:
+        """The next rows, `LEAST_ROWS` or more but for the end; None after the last.
 
         Raises `RopewayError`. Joins the engine's: grouped results come a few rows at a time.
         """
         parts: list[pa.RecordBatch] = []
         with _our_words():
-            while sum(part.num_rows for part in parts) < least:
+            while sum(part.num_rows for part in parts) < LEAST_ROWS:
                 try:
                     parts.append(self._reader.read_next_batch())
                 except StopIteration:
