@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
 import os
 from pathlib import Path
 from typing import Any
@@ -90,27 +92,54 @@ async def test_files_without_a_name_hold_it(by: Any) -> None:
     assert int(deleted) >= 1
 
 
+def _put(key: str, size: int, etag: str = "etag") -> None:
+    file = cache.File()
+    file.write(b"x" * size)
+    cache.put(key, etag, wire.Summary("1", "done"), file.mapped(size))
+
+
 async def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer that was not wanted for the longest time gives way; a large one is not kept."""
+    """The answer that was not wanted for the longest time gives way, for its size or as one too
+    many."""
     monkeypatch.setattr(cache, "MOST", 100)
-    monkeypatch.setattr(cache, "MOST_OF_ONE", 60)
     cache.clear()
-    for key, size in (("a", 40), ("b", 40), ("large", 61), ("c", 40)):
+    for key in ("a", "b", "c"):
         cache.find("a")
-        keep = cache.Keep(key)
-        keep.add(b"x" * size)
-        keep.whole("etag", wire.Summary("1", "done"))
-    found = {key for key in ("a", "b", "large", "c") if cache.find(key)}
-    assert found == {"a", "c"}
+        _put(key, 40)
+    assert {key for key in ("a", "b", "c") if cache.find(key)} == {"a", "c"}
     kept = cache.find("a")
     assert kept is not None
     assert bytes(kept.data) == b"x" * 40
+    monkeypatch.setattr(cache, "MOST_ANSWERS", 2)
+    _put("d", 1)
+    assert {key for key in ("a", "c", "d") if cache.find(key)} == {"a", "d"}
     cache.clear()
 
 
+async def test_a_file_takes_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would be too much is not written, nor anything after it; what was written is there."""
+    monkeypatch.setattr(cache, "MOST_OF_ONE", 60)
+    file = cache.File()
+    file.write(b"x" * 40)
+    for more in (b"y" * 21, b"z"):
+        with pytest.raises(OSError, match="too large"):
+            file.write(more)
+    assert bytes(file.mapped(file.size)) == b"x" * 40
+
+
+async def test_where_nothing_can_be_mapped_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process may have mapped as many files as it may."""
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENOMEM, "no more mappings")
+
+    file = cache.File()
+    file.write(b"abc")
+    monkeypatch.setattr(mmap, "mmap", full)
+    assert bytes(file.mapped(2)) == b"ab"
+
+
 async def test_without_a_name_nothing_is_kept() -> None:
-    """An answer that home gives no name is not kept."""
-    keep = cache.Keep("a")
-    keep.add(b"x")
-    keep.whole("", wire.Summary("1", "done"))
+    """An answer that home gives no name is not found again."""
+    _put("a", 1, etag="")
     assert cache.find("a") is None

@@ -81,22 +81,29 @@ class Source:
         """The answer itself stays open: its end tells what became of the query."""
 
 
-def plain(pa: Any, table: Any, whole: set[str]) -> Any:
+def plain(pa: Any, table: Any) -> Any:
     """A table, or batch, with the query's own types.
 
-    Texts stand for the dictionaries that only saved bytes on the way, and int64 for the columns
-    `whole` of 128-bit numbers where every value fits.
+    Texts stand for the dictionaries that only saved bytes on the way, and have their own offsets
+    where they had those of pandas.
     """
-    names, columns = [], []
+    return _retyped(pa, table, pa.string())
+
+
+def wide(pa: Any, table: Any) -> Any:
+    """The same with texts as pandas keeps them: with offsets of 64 bits. It shares their memory
+    then."""
+    return _retyped(pa, table, pa.large_string())
+
+
+def whole_numbers(pa: Any, table: Any, names: set[str]) -> Any:
+    """A table with int64 for the columns of 128-bit numbers that have these names, where every
+    value fits."""
     for index, field in enumerate(table.schema):
-        column = table.column(index)
-        if pa.types.is_dictionary(field.type):
-            column = _decoded(pa, column, field.type.value_type)
-        elif field.name in whole and pa.types.is_decimal(field.type):
-            column = _int64(pa, column)
-        names.append(field.name)
-        columns.append(column)
-    return type(table).from_arrays(columns, names=names) if columns else table
+        if field.name in names and pa.types.is_decimal(field.type):
+            column = _int64(pa, table.column(index))
+            table = table.set_column(index, pa.field(field.name, column.type), column)
+    return table
 
 
 def without_decimals(pa: Any, table: Any) -> Any:
@@ -108,11 +115,10 @@ def without_decimals(pa: Any, table: Any) -> Any:
     return table
 
 
-def frame(pa: Any, table: Any, *, last: bool = False) -> Any:
-    """A table as a DataFrame of pandas; with `last` the table gives its memory away and is of no
-    use afterwards."""
+def frame(pa: Any, table: Any) -> Any:
+    """A table as a DataFrame of pandas, which may share the memory of its texts."""
     # Not `split_blocks`: a frame of them cannot be written into.
-    return table.to_pandas(memory_pool=pool(pa), date_as_object=False, self_destruct=last)
+    return table.to_pandas(memory_pool=pool(pa), date_as_object=False)
 
 
 def arrays(pa: Any, table: Any) -> dict[str, Any]:
@@ -159,10 +165,26 @@ def _is_bool(pa: Any, kind: Any) -> bool:
     return bool(pa.types.is_boolean(kind))
 
 
-def _decoded(pa: Any, column: Any, kind: Any) -> Any:
-    if isinstance(column, pa.ChunkedArray):
-        return pa.chunked_array([_decoded(pa, each, kind) for each in column.chunks], type=kind)
-    return pa.compute.take(column.dictionary, column.indices, memory_pool=pool(pa))
+def _retyped(pa: Any, table: Any, text: Any) -> Any:
+    columns = [_decoded(pa, column, text) for column in table.columns]
+    return type(table).from_arrays(columns, names=table.schema.names) if columns else table
+
+
+def _decoded(pa: Any, column: Any, text: Any) -> Any:
+    """Of a dictionary its values, of texts those of the type `text`, of others the same."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        if isinstance(column, pa.ChunkedArray):
+            parts = [_decoded(pa, each, text) for each in column.chunks]
+            return pa.chunked_array(parts, type=_own(pa, kind.value_type, text))
+        values = _decoded(pa, column.dictionary, text)
+        return pa.compute.take(values, column.indices, memory_pool=pool(pa))
+    own = _own(pa, kind, text)
+    return column if own == kind else column.cast(own)
+
+
+def _own(pa: Any, kind: Any, text: Any) -> Any:
+    return text if pa.types.is_string(kind) or pa.types.is_large_string(kind) else kind
 
 
 def _int64(pa: Any, column: Any) -> Any:

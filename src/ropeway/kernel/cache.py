@@ -8,8 +8,10 @@ with the kernel.
 
 from __future__ import annotations
 
+import errno
 import json
 import mmap
+import os
 import tempfile
 import threading
 from collections import OrderedDict
@@ -24,6 +26,9 @@ MOST_OF_ONE = 128 * 1024 * 1024
 MOST = 512 * 1024 * 1024
 """Bytes of all of them; the one that was not wanted for the longest time gives way."""
 
+MOST_ANSWERS = 1000
+"""Likewise: a process may map no more than some ten thousand files."""
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -31,56 +36,59 @@ class Kept:
 
     etag: str
     summary: wire.Summary
-    data: Any
-    """Its bytes, which lie in a file as long as anybody looks at them."""
+    data: memoryview
+    """An Arrow IPC stream, in a file as long as anybody looks at it."""
+    is_unpacked: bool
+    """Its batches can be used as they lie there; see `ropeway.kernel.unpacked`."""
 
 
-class Keep:
-    """Writes one answer down as it comes; without a key it keeps nothing."""
+class File:
+    """Bytes in a temporary file without a name, which memory maps once they are there."""
 
-    def __init__(self, key: str = "") -> None:
-        self._key = key
-        self._size = 0
+    closed = False
+
+    def __init__(self) -> None:
+        self.size = 0
+        """Bytes that were written whole."""
         self._file: Any = None
+        self._ended = False
 
-    def add(self, piece: Any) -> None:
-        """One more piece; what grows too large, or finds no room, is dropped."""
-        if not self._key:
-            return
-        self._size += len(piece)
-        if self._size > MOST_OF_ONE:
-            self.drop()
-            return
+    def write(self, piece: Any) -> int:
+        """One more piece. Raises `OSError` where it grows too large or finds no room; then it takes
+        no more."""
+        rest = memoryview(piece).cast("B")
+        size = len(rest)
         try:
+            if self._ended or self.size + size > MOST_OF_ONE:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
             if self._file is None:
-                self._file = tempfile.TemporaryFile(prefix="ropeway-")  # noqa: SIM115
-            self._file.write(piece)
+                self._file = tempfile.TemporaryFile(prefix="ropeway-", buffering=0)  # noqa: SIM115
+            while rest:
+                rest = rest[self._file.write(rest) :]
         except OSError:
-            self.drop()
+            self._ended = True
+            raise
+        self.size += size
+        return size
 
-    def whole(self, etag: str, summary: wire.Summary) -> Kept | None:
-        """It is complete: found from now on, unless home gave it no name."""
-        if not etag or self._file is None:
-            self.drop()
-            return None
-        try:
-            self._file.flush()
-            data = mmap.mmap(self._file.fileno(), self._size, access=mmap.ACCESS_READ)
-        except (OSError, ValueError):
-            self.drop()
-            return None
-        # Nothing was read and nothing crosses when it is used again.
-        told = replace(summary, bytes_scanned=0, bytes_sent=0, seconds=0.0)
-        kept = Kept(etag, told, memoryview(data))
-        _put(self._key, kept)
-        self.drop()
-        return kept
+    def mapped(self, size: int) -> memoryview:
+        """Its first `size` bytes; then it takes no more. Raises `OSError`."""
+        file, self._file, self._ended = self._file, None, True
+        with file:
+            try:
+                return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
+            except (OSError, ValueError):  # too many of them, or a disk that knows of none
+                file.seek(0)
+                return memoryview(file.read(size))
 
-    def drop(self) -> None:
+    def close(self) -> None:
         """Keep nothing of it."""
-        file, self._file, self._key = self._file, None, ""
+        file, self._file, self._ended = self._file, None, True
         if file is not None:
             file.close()
+
+    def flush(self) -> None:
+        """Nothing waits here."""
 
 
 _kept: OrderedDict[str, Kept] = OrderedDict()
@@ -100,15 +108,25 @@ def find(key: str) -> Kept | None:
         return _kept.get(key)
 
 
+def put(
+    key: str, etag: str, summary: wire.Summary, data: memoryview, *, is_unpacked: bool = False
+) -> Kept:
+    """The answer to that query is in a file: found from now on, unless home gave it no name."""
+    # Nothing was read and nothing crosses when it is used again.
+    told = replace(summary, bytes_scanned=0, bytes_sent=0, seconds=0.0)
+    kept = Kept(etag, told, data, is_unpacked)
+    if key and etag:
+        with _turn:
+            _kept.pop(key, None)
+            _kept[key] = kept
+            while (
+                sum(len(each.data) for each in _kept.values()) > MOST or len(_kept) > MOST_ANSWERS
+            ):
+                _kept.popitem(last=False)
+    return kept
+
+
 def clear() -> None:
     """Forget them all."""
     with _turn:
         _kept.clear()
-
-
-def _put(key: str, kept: Kept) -> None:
-    with _turn:
-        _kept.pop(key, None)
-        _kept[key] = kept
-        while sum(len(each.data) for each in _kept.values()) > MOST:
-            _kept.popitem(last=False)

@@ -44,8 +44,8 @@ def sql(query: Any, /, **params: Any) -> Result:
     with Progress() as progress:
         answer = road.query(query, bound, found.etag if found else "", lambda: progress(0))
         if found is not None and answer.unchanged:
-            return Result(Incoming.kept(answer, found))
-        incoming = Incoming(answer, cache.Keep(key))
+            return Result(Incoming.kept(answer, key, found))
+        incoming = Incoming(answer, key)
         incoming.read_ahead(soon, progress)
     return Result(incoming)
 

@@ -30,28 +30,30 @@ class Incoming:
     A query that is not wanted any more ends at home: when its reader is interrupted or dropped.
     """
 
-    def __init__(self, answer: Answer, keep: cache.Keep) -> None:
+    def __init__(self, answer: Answer, key: str = "") -> None:
         self.road = answer.road
         self.was_kept = False
         """Home said that it is the one that was here already."""
         self.size = 0
         """Bytes that came so far."""
         self.in_file: cache.Kept | None = None
-        """All of it once more, in a file, where it was kept there."""
+        """All of it, where it was kept in a file."""
         self._pieces: deque[Any] = deque()
         self._held = 0
         self._answer: Answer | None = answer
-        self._keep = keep
+        self._key = key
+        self._file: cache.File | None = cache.File() if key else None
+        self._etag = answer.etag
         self._summary: wire.Summary | None = None
         self._failed: dict[str, Any] | None = None
         self._busy = threading.Lock()
 
     @classmethod
-    def kept(cls, answer: Answer, found: cache.Kept) -> Incoming:
+    def kept(cls, answer: Answer, key: str, found: cache.Kept) -> Incoming:
         """The answer that was here already, as home said."""
-        made = cls(answer, cache.Keep())
+        made = cls(answer, key)
         made._answer, made._summary, made.was_kept = None, found.summary, True
-        made.in_file = found
+        made.in_file, made._etag = found, found.etag
         made._add(found.data)
         return made
 
@@ -109,11 +111,20 @@ class Incoming:
             self._held -= len(piece)
             return piece
 
+    def keep_no_bytes(self) -> None:
+        """Who takes them keeps them `unpacked`."""
+        self._drop_file()
+
+    def unpacked(self, data: memoryview) -> None:
+        """All of it, as a stream of batches that can be used as they lie there."""
+        self.in_file = cache.put(self._key, self._etag, self.summary(), data, is_unpacked=True)
+        self._pieces.clear()
+
     def close(self) -> None:
         """Take no more; home stops the query if it still runs."""
         answer, self._answer = self._answer, None
         if answer is not None:
-            self._keep.drop()
+            self._drop_file()
             answer.close()
 
     def _pull(self, progress: Progress) -> bool:
@@ -126,24 +137,46 @@ class Incoming:
             piece = self._answer.next(lambda: progress(self.size))
             if piece is not None:
                 self._add(piece)
-                self._keep.add(piece)
+                self._write(piece)
                 return True
             self._summary = wire.from_json(wire.Summary, self._answer.summary)
         except BaseException as error:
             self._failed = error.to_json() if isinstance(error, RopewayError) else None
             self.close()
             raise
-        self.in_file = self._keep.whole(self._answer.etag, self._summary)
-        if self.in_file is not None and self._held == self.size:
-            self._pieces = deque([self.in_file.data])  # once is enough
         self._answer = None
         progress.rows = self._summary.rows
+        self._written()
         return False
 
     def _add(self, piece: Any) -> None:
         self._pieces.append(piece)
         self._held += len(piece)
         self.size += len(piece)
+
+    def _write(self, piece: Any) -> None:
+        """What grows too large, or finds no room, is not kept."""
+        if self._file is not None:
+            try:
+                self._file.write(piece)
+            except OSError:
+                self._drop_file()
+
+    def _written(self) -> None:
+        """All of it came: it is found again from now on, where home gave it a name."""
+        assert self._summary is not None
+        if self._file is not None and self._etag:
+            with suppress(OSError):
+                data = self._file.mapped(self.size)
+                self.in_file = cache.put(self._key, self._etag, self._summary, data)
+                if self._held == self.size:
+                    self._pieces = deque([data])  # once is enough
+        self._drop_file()
+
+    def _drop_file(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
 
 _unfinished: WeakSet[Incoming] = WeakSet()

@@ -14,6 +14,7 @@ from ropeway.kernel.arrow import package, plain
 from ropeway.kernel.incoming import Incoming
 from ropeway.kernel.preview import Preview
 from ropeway.kernel.progress import Progress
+from ropeway.kernel.unpacked import Unpacked
 from ropeway.kernel.words import bytes_text, rows_text
 
 
@@ -28,6 +29,7 @@ class Result:
 
     def __init__(self, incoming: Incoming) -> None:
         self._incoming = incoming
+        self._read: Any = None
         self._table: Any = None
         self._passed = False
 
@@ -67,8 +69,9 @@ class Result:
 
         Only `HUGEINT`, the type of a sum of whole numbers, becomes int64 where every value fits.
         """
+        pa = package("pyarrow")
         if self._table is None:
-            self._table = self._read(package("pyarrow"))
+            self._table = plain(pa, self._rows(pa))
         return self._table
 
     def df(self) -> Any:
@@ -78,14 +81,7 @@ class Result:
         `.arrow()` keeps both as they are.
         """
         pa, _ = package("pyarrow"), package("pandas")
-        if self._table is not None:
-            return arrow.frame(pa, arrow.without_decimals(pa, self._table))
-        table = self._read(pa)
-        is_kept = self._incoming.in_file is not None
-        if not is_kept:
-            self._table = table
-        # What is kept in a file need not be held in memory too.
-        return arrow.frame(pa, arrow.without_decimals(pa, table), last=is_kept)
+        return arrow.frame(pa, arrow.without_decimals(pa, self._rows(pa)))
 
     def pl(self) -> Any:
         """A Polars DataFrame; needs no pyarrow. Raises `MissingPackage`."""
@@ -127,14 +123,32 @@ class Result:
         footer = f'<p><small title="by the {road} road">{self._footer()}</small></p>'
         return self._preview().html() + footer
 
-    def _read(self, pa: Any) -> Any:
-        """All rows as a new table."""
-        self._pass()
-        with Progress() as progress:
-            with self._opened(pa, progress) as reader:
-                table = reader.read_all()
-            progress.rows = self._incoming.summary().rows
-        return plain(pa, table, self._whole())
+    def _rows(self, pa: Any) -> Any:
+        """All of them as a table, as they lie in a file as far as that takes them."""
+        if self._read is None:
+            self._pass()
+            kept = self._incoming.in_file
+            if kept is not None and kept.is_unpacked:
+                with arrow.reopened(pa, kept) as reader:
+                    table = reader.read_all()
+            else:
+                with Progress() as progress:
+                    table = self._unpacked(pa, progress)
+            self._read = arrow.whole_numbers(pa, table, self._whole())
+        return self._read
+
+    def _unpacked(self, pa: Any, progress: Progress) -> Any:
+        self._incoming.keep_no_bytes()
+        progress.rows = 0
+        with self._opened(pa, progress) as reader, Unpacked(pa, reader.schema) as unpacked:
+            for batch in reader:
+                unpacked.add(batch)
+                progress.rows += batch.num_rows
+            self._incoming.summary()  # raises when the end was none
+            table, data = unpacked.table()
+        if data is not None:
+            self._incoming.unpacked(data)
+        return table
 
     def _opened(self, pa: Any, progress: Progress) -> Any:
         if self._incoming.in_file is not None:
@@ -148,7 +162,7 @@ class Result:
                 with self._opened(pa, progress) as reader:
                     for batch in reader:
                         progress.rows += batch.num_rows
-                        yield plain(pa, batch, set())
+                        yield plain(pa, batch)
                 self._incoming.summary()  # raises when the end was none
         finally:
             self._incoming.close()
