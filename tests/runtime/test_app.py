@@ -75,6 +75,18 @@ def test_the_agent_tells_what_each_kernel_holds(lent: Server) -> None:
     assert not set(kernels) & {each["id"] for each in left}
 
 
+@pytest.mark.parametrize("told", [{}, {"path": ""}, {"path": "no/such/folder"}])
+def test_kernels_start_in_its_folder(lent: Server, told: dict[str, str]) -> None:
+    """Wherever the command was typed, a kernel starts in the folder that was lent."""
+    kernel = lent.api("/api/kernels", "POST", {"name": "python3", **told})[1]["id"]
+    started = [
+        each
+        for each in psutil.Process(lent.process.pid).children(recursive=True)
+        if kernel in " ".join(each.cmdline())
+    ]
+    assert [Path(each.cwd()) for each in started] == [lent.root]
+
+
 def test_measuring_costs_next_to_nothing(lent: Server) -> None:
     """At a look every five seconds the agent measures with less than half a percent of a core."""
     lent.api("/api/kernels", "POST", {"name": "python3"})

@@ -92,6 +92,7 @@ def runtime_config(
     config.ServerApp.jpserver_extensions = {"ropeway.runtime.agent": True}
     connection = "ropeway.runtime.connection.PromptConnection"
     config.ServerApp.kernel_websocket_connection_class = connection
+    config.ServerApp.kernel_manager_class = "ropeway.runtime.kernels.FolderKernelManager"
     config.ZMQChannelsWebsocketConnection.limit_rate = False
     config.IdentityProvider.token = token
     config.PasswordIdentityProvider.hashed_password = ""
