@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import Any
 
 from ropeway.errors import BadInput, MissingPackage
-from ropeway.kernel.cache import Kept
 from ropeway.kernel.incoming import Incoming
 from ropeway.kernel.progress import Progress
 
@@ -29,14 +28,9 @@ def package(name: str, install: str = "") -> Any:
         ) from error
 
 
-def opened(pa: Any, incoming: Incoming, progress: Progress) -> Any:
-    """The answer as an open reader of record batches."""
-    return pa.ipc.open_stream(Source(incoming, progress), memory_pool=pool(pa))
-
-
-def reopened(pa: Any, kept: Kept) -> Any:
-    """The same of an answer that is kept here: its bytes are not copied."""
-    return pa.ipc.open_stream(pa.py_buffer(kept.data), memory_pool=pool(pa))
+def opened(pa: Any, source: Any) -> Any:
+    """The answer in a file as an open reader of record batches."""
+    return pa.ipc.open_stream(source, memory_pool=pool(pa))
 
 
 def pool(pa: Any) -> Any:
@@ -56,6 +50,7 @@ class Source:
         self._incoming = incoming
         self._progress = progress
         self._piece: Any = memoryview(b"")
+        self._read = 0
 
     def read(self, size: int = -1) -> bytes:
         """That many bytes; fewer at the end alone."""
@@ -71,7 +66,12 @@ class Source:
             self._piece = self._piece[len(part) :]
             wanted -= len(part)
             parts.append(part)
+            self._read += len(part)
         return b"".join(parts)
+
+    def tell(self) -> int:
+        """How many bytes were read."""
+        return self._read
 
     def readable(self) -> bool:
         """It is."""
@@ -82,17 +82,14 @@ class Source:
 
 
 def plain(pa: Any, table: Any) -> Any:
-    """A table, or batch, with the query's own types.
-
-    Texts stand for the dictionaries that only saved bytes on the way, and have their own offsets
-    where they had those of pandas.
-    """
+    """A table, or batch, with the query's own types: texts with offsets of 32 bits, also where they
+    crossed as dictionaries or lie with those of pandas."""
     return _retyped(pa, table, pa.string())
 
 
 def wide(pa: Any, table: Any) -> Any:
-    """The same with texts as pandas keeps them: with offsets of 64 bits. It shares their memory
-    then."""
+    """A table, or batch, whose texts have offsets of 64 bits, as pandas keeps them: a DataFrame
+    shares their memory then."""
     return _retyped(pa, table, pa.large_string())
 
 

@@ -15,6 +15,7 @@ import os
 import tempfile
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,8 +27,11 @@ MOST_OF_ONE = 128 * 1024 * 1024
 MOST = 512 * 1024 * 1024
 """Bytes of all of them; the one that was not wanted for the longest time gives way."""
 
-MOST_ANSWERS = 1000
-"""Likewise: a process may map no more than some ten thousand files."""
+MOST_ANSWERS = 500
+"""Answers that are kept: each file that is mapped takes a descriptor, of which there are few."""
+
+MAPPED = 256 * 1024
+"""Bytes from which a file is mapped; what is smaller lies in memory."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,13 @@ class Kept:
     summary: wire.Summary
     data: memoryview
     """An Arrow IPC stream, in a file as long as anybody looks at it."""
-    is_unpacked: bool
-    """Its batches can be used as they lie there; see `ropeway.kernel.unpacked`."""
 
 
 class File:
-    """Bytes in a temporary file without a name, which memory maps once they are there."""
+    """Bytes in a temporary file without a name, which memory maps once they are there.
+
+    pyarrow writes into it: that is what `closed` and `flush` are for.
+    """
 
     closed = False
 
@@ -74,12 +79,17 @@ class File:
     def mapped(self, size: int) -> memoryview:
         """Its first `size` bytes; then it takes no more. Raises `OSError`."""
         file, self._file, self._ended = self._file, None, True
+        if file is None:
+            raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
         with file:
-            try:
-                return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
-            except (OSError, ValueError):  # too many of them, or a disk that knows of none
-                file.seek(0)
-                return memoryview(file.read(size))
+            if size >= MAPPED:
+                with suppress(OSError, ValueError):  # too many of them, or a disk that knows none
+                    return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
+            file.seek(0)
+            data = file.read(size)
+        if len(data) < size:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return memoryview(data)
 
     def close(self) -> None:
         """Keep nothing of it."""
@@ -108,13 +118,11 @@ def find(key: str) -> Kept | None:
         return _kept.get(key)
 
 
-def put(
-    key: str, etag: str, summary: wire.Summary, data: memoryview, *, is_unpacked: bool = False
-) -> Kept:
-    """The answer to that query is in a file: found from now on, unless home gave it no name."""
+def put(key: str, etag: str, summary: wire.Summary, data: memoryview) -> Kept:
+    """The answer to that query, found from now on unless home gave it no name."""
     # Nothing was read and nothing crosses when it is used again.
     told = replace(summary, bytes_scanned=0, bytes_sent=0, seconds=0.0)
-    kept = Kept(etag, told, data, is_unpacked)
+    kept = Kept(etag, told, data)
     if key and etag:
         with _turn:
             _kept.pop(key, None)

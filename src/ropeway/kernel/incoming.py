@@ -42,7 +42,7 @@ class Incoming:
         self._held = 0
         self._answer: Answer | None = answer
         self._key = key
-        self._file: cache.File | None = cache.File() if key else None
+        self._file: cache.File | None = cache.File() if key and answer.etag else None
         self._etag = answer.etag
         self._summary: wire.Summary | None = None
         self._failed: dict[str, Any] | None = None
@@ -111,13 +111,9 @@ class Incoming:
             self._held -= len(piece)
             return piece
 
-    def keep_no_bytes(self) -> None:
-        """Who takes them keeps them `unpacked`."""
-        self._drop_file()
-
-    def unpacked(self, data: memoryview) -> None:
-        """All of it, as a stream of batches that can be used as they lie there."""
-        self.in_file = cache.put(self._key, self._etag, self.summary(), data, is_unpacked=True)
+    def keep_unpacked(self, data: memoryview) -> None:
+        """It is whole, and all of it is in a file as batches that can be used as they lie there."""
+        self.in_file = cache.put(self._key, self._etag, self.summary(), data)
         self._pieces.clear()
 
     def close(self) -> None:
@@ -163,9 +159,9 @@ class Incoming:
                 self._drop_file()
 
     def _written(self) -> None:
-        """All of it came: it is found again from now on, where home gave it a name."""
+        """All of it came: it is found again from now on."""
         assert self._summary is not None
-        if self._file is not None and self._etag:
+        if self._file is not None:
             with suppress(OSError):
                 data = self._file.mapped(self.size)
                 self.in_file = cache.put(self._key, self._etag, self._summary, data)

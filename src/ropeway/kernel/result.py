@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape
+from itertools import chain
 from typing import Any
 
 from ropeway import wire
@@ -29,7 +30,7 @@ class Result:
 
     def __init__(self, incoming: Incoming) -> None:
         self._incoming = incoming
-        self._read: Any = None
+        self._brought: Any = None
         self._table: Any = None
         self._passed = False
 
@@ -59,8 +60,8 @@ class Result:
         home while they are taken, and stops when the loop is left. `HUGEINT` stays a decimal.
         """
         pa = package("pyarrow")
-        if self._table is not None:
-            return iter(self._table.to_batches())
+        if self._brought is not None:
+            return iter(self.arrow().to_batches())
         self._pass()
         return self._batches(pa)
 
@@ -124,44 +125,54 @@ class Result:
         return self._preview().html() + footer
 
     def _rows(self, pa: Any) -> Any:
-        """All of them as a table, as they lie in a file as far as that takes them."""
-        if self._read is None:
+        """All of them as a table, in a file as far as that takes them."""
+        if self._brought is None:
             self._pass()
-            kept = self._incoming.in_file
-            if kept is not None and kept.is_unpacked:
-                with arrow.reopened(pa, kept) as reader:
-                    table = reader.read_all()
-            else:
+            try:
                 with Progress() as progress:
-                    table = self._unpacked(pa, progress)
-            self._read = arrow.whole_numbers(pa, table, self._whole())
-        return self._read
+                    table = self._taken(pa, progress)
+            finally:
+                self._incoming.close()  # home stops a query of which the rest is not wanted
+            self._brought = arrow.whole_numbers(pa, table, self._whole())
+        return self._brought
 
-    def _unpacked(self, pa: Any, progress: Progress) -> Any:
-        self._incoming.keep_no_bytes()
-        progress.rows = 0
-        with self._opened(pa, progress) as reader, Unpacked(pa, reader.schema) as unpacked:
-            for batch in reader:
+    def _taken(self, pa: Any, progress: Progress) -> Any:
+        source = self._source(pa, progress)
+        with arrow.opened(pa, source) as reader:
+            batches = iter(reader)
+            first = next(batches, None)
+            arriving = _counted(progress, first, batches)
+            if first is not None and first.nbytes > source.tell():  # it came packed
+                return self._unpacked(pa, reader.schema, arriving)
+            table = pa.Table.from_batches(arriving, reader.schema)
+        self._incoming.summary()  # raises when the end was none
+        if self._incoming.in_file is None:
+            return table
+        with arrow.opened(pa, self._source(pa, progress)) as reader:  # memory need not hold it too
+            return reader.read_all()
+
+    def _unpacked(self, pa: Any, schema: Any, batches: Iterator[Any]) -> Any:
+        with Unpacked(pa, schema) as unpacked:
+            for batch in batches:
                 unpacked.add(batch)
-                progress.rows += batch.num_rows
-            self._incoming.summary()  # raises when the end was none
+            self._incoming.summary()
             table, data = unpacked.table()
         if data is not None:
-            self._incoming.unpacked(data)
+            self._incoming.keep_unpacked(data)
         return table
 
-    def _opened(self, pa: Any, progress: Progress) -> Any:
-        if self._incoming.in_file is not None:
-            return arrow.reopened(pa, self._incoming.in_file)
-        return arrow.opened(pa, self._incoming, progress)
+    def _source(self, pa: Any, progress: Progress) -> Any:
+        """The answer as a file; that of one that is kept is not copied."""
+        kept = self._incoming.in_file
+        if kept is not None:
+            return pa.BufferReader(pa.py_buffer(kept.data))
+        return arrow.Source(self._incoming, progress)
 
     def _batches(self, pa: Any) -> Iterator[Any]:
         try:
             with Progress() as progress:
-                progress.rows = 0
-                with self._opened(pa, progress) as reader:
-                    for batch in reader:
-                        progress.rows += batch.num_rows
+                with arrow.opened(pa, self._source(pa, progress)) as reader:
+                    for batch in _counted(progress, None, reader):
                         yield plain(pa, batch)
                 self._incoming.summary()  # raises when the end was none
         finally:
@@ -201,3 +212,11 @@ class Result:
         scanned = [f"{bytes_text(told.bytes_scanned)} scanned"] if told.bytes_scanned else []
         crossed = f"{bytes_text(told.bytes_sent)} crossed"
         return " · ".join((rows_text(told.rows), *scanned, crossed, f"{told.seconds:.2f} s"))
+
+
+def _counted(progress: Progress, first: Any, others: Iterable[Any]) -> Iterator[Any]:
+    """The batches, as their rows are shown."""
+    progress.rows = 0
+    for batch in chain([first] if first is not None else [], others):
+        progress.rows += batch.num_rows
+        yield batch

@@ -1,6 +1,6 @@
 """An answer as a table in a file that memory maps: what nobody looks at takes no memory.
 
-A DataFrame made of it has its texts there, for they lie as pandas keeps them, and copies numbers
+A DataFrame made of it has its texts there, for they lie as pandas 3 keeps them, and copies numbers
 alone; a query that is asked again finds its rows as they are wanted. Of an answer that the file
 cannot take the rest lies in memory, and all of it has the query's own types.
 """
@@ -19,10 +19,10 @@ class Unpacked:
 
     def __init__(self, pa: Any, schema: Any) -> None:
         self._pa = pa
-        self._schema = schema
+        self._empty = pa.Table.from_batches([], schema)
         self._file = File()
         self._writer = pa.ipc.new_stream(
-            pa.PythonFile(self._file, "w"), wide(pa, schema.empty_table()).schema
+            pa.PythonFile(self._file, "w"), wide(pa, self._empty).schema
         )
         self._whole_batches = 0
         """Bytes of the file: behind them may lie a part of one."""
@@ -47,7 +47,7 @@ class Unpacked:
                 batches = list(reader)
             if not self._in_memory:
                 return pa.Table.from_batches(batches), data
-        schema = plain(pa, self._schema.empty_table()).schema
+        schema = plain(pa, self._empty).schema
         ours = [plain(pa, each) for each in batches]
         return pa.Table.from_batches([*ours, *self._in_memory], schema), None
 

@@ -23,7 +23,8 @@ BATCH_ROWS = 16_384
 
 LEAST_ROWS = BATCH_ROWS // 2
 """Rows of one batch: large enough to compress well, small enough that the line is never without
-bytes while the next ones are made. Batches eight times as large packed no better (2 % worse)."""
+bytes while the next ones are made. Eight times as many took 3 % more bytes for sales of 20 columns,
+and 5 % less for columns of a few random texts."""
 
 _SETTINGS = (
     "set python_enable_replacements=false",
