@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from html import escape
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from ropeway import wire
@@ -31,7 +31,9 @@ class Result:
     def __init__(self, incoming: Incoming) -> None:
         self._incoming = incoming
         self._brought: Any = None
+        """All rows as they lie here, texts perhaps as pandas keeps them."""
         self._table: Any = None
+        """The same with the query's own types."""
         self._passed = False
 
     @property
@@ -137,16 +139,16 @@ class Result:
         return self._brought
 
     def _taken(self, pa: Any, progress: Progress) -> Any:
-        source = self._source(pa, progress)
+        kept, source = self._incoming.in_file, self._source(pa, progress)
         with arrow.opened(pa, source) as reader:
-            batches = iter(reader)
-            first = next(batches, None)
-            arriving = _counted(progress, first, batches)
-            if first is not None and first.nbytes > source.tell():  # it came packed
-                return self._unpacked(pa, reader.schema, arriving)
-            table = pa.Table.from_batches(arriving, reader.schema)
+            others = _counted(progress, reader)
+            first = list(islice(others, 1))
+            batches = chain(first, others)
+            if first and first[0].nbytes > source.tell():  # it came packed
+                return self._unpacked(pa, reader.schema, batches)
+            table = pa.Table.from_batches(batches, reader.schema)
         self._incoming.summary()  # raises when the end was none
-        if self._incoming.in_file is None:
+        if self._incoming.in_file is kept:
             return table
         with arrow.opened(pa, self._source(pa, progress)) as reader:  # memory need not hold it too
             return reader.read_all()
@@ -172,7 +174,7 @@ class Result:
         try:
             with Progress() as progress:
                 with arrow.opened(pa, self._source(pa, progress)) as reader:
-                    for batch in _counted(progress, None, reader):
+                    for batch in _counted(progress, reader):
                         yield plain(pa, batch)
                 self._incoming.summary()  # raises when the end was none
         finally:
@@ -214,9 +216,9 @@ class Result:
         return " · ".join((rows_text(told.rows), *scanned, crossed, f"{told.seconds:.2f} s"))
 
 
-def _counted(progress: Progress, first: Any, others: Iterable[Any]) -> Iterator[Any]:
+def _counted(progress: Progress, batches: Iterable[Any]) -> Iterator[Any]:
     """The batches, as their rows are shown."""
     progress.rows = 0
-    for batch in chain([first] if first is not None else [], others):
+    for batch in batches:
         progress.rows += batch.num_rows
         yield batch

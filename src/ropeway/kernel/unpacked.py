@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from ropeway.kernel.arrow import plain, pool, wide
+from ropeway.kernel.arrow import opened, plain, wide
 from ropeway.kernel.cache import File
 
 
@@ -43,7 +43,7 @@ class Unpacked:
         batches, data = [], None
         if self._whole_batches:
             data = self._file.mapped(self._whole_batches)
-            with pa.ipc.open_stream(pa.py_buffer(data), memory_pool=pool(pa)) as reader:
+            with opened(pa, pa.py_buffer(data)) as reader:
                 batches = list(reader)
             if not self._in_memory:
                 return pa.Table.from_batches(batches), data
